@@ -1,0 +1,1 @@
+"""What labels mean: structures, curves, volumes, walls and their quality."""

@@ -1,0 +1,1 @@
+"""Trained models as folders: a card, weights, and how to run them."""

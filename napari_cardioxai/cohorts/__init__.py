@@ -1,0 +1,1 @@
+"""Many subjects: images and labels made ready for networks."""

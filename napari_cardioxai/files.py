@@ -1,0 +1,46 @@
+"""Writing without ever leaving half a file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_cardioxai.errors import OutputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that takes its place on success.
+
+    On any error, a cancel included, the temporary file is removed and what
+    stood at `path` before is untouched. The sibling keeps the full suffix,
+    because writers choose the format by it.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written to.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
+        handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.name[:40]}-", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise OutputError(
+            f"{path.parent} cannot be written to ({error.strerror or error}); choose another folder."
+        ) from error
+    beside = Path(name)
+    try:
+        # mkstemp makes files private; give the permissions a plain open() would.
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)
+        yield beside
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What was acquired: arrays with geometry, time and provenance."""

@@ -1,0 +1,1 @@
+"""Recipes that make models, and the statistics that judge them."""
