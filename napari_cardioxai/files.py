@@ -28,7 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
-        handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.name[:40]}-", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            suffix=suffix, prefix=f".{path.name[:40]}-", dir=path.parent
+        )
         os.close(handle)
     except OSError as error:
         raise OutputError(
@@ -41,6 +43,32 @@ def replacing(path: Path) -> Iterator[Path]:
         os.umask(umask)
         beside.chmod(0o666 & ~umask)
         yield beside
-        os.replace(beside, path)
+        beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_files_in(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder whose files move into `folder` together on success.
+
+    For results that belong together: a cancelled or failed job changes none of
+    them. Files of other names in `folder` stay.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written to.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=".writing-", dir=folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
+        ) from error
+    with beside as name:
+        yield Path(name)
+        for file in sorted(Path(name).iterdir()):
+            file.replace(folder / file.name)

@@ -1,0 +1,46 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ON_SCREEN := tools/on_screen.sh
+
+.PHONY: demo test lint types unit setup screenshot clean
+
+## The main job on the shipped sample, from nothing; see demo-output/.
+demo: setup
+	$(ON_SCREEN) $(BIN)/cardioxai demo --output demo-output
+
+## Static checks and every test, the real window included.
+test: setup lint types unit
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt tools/system_packages.sh
+	bash tools/system_packages.sh
+	$(PYTHON) tools/check_python.py
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+		--group dev --editable ".[gui]"
+	touch $(STAMP)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	$(ON_SCREEN) $(BIN)/python -m pytest
+
+## Renew the README's picture from the real window.
+screenshot: setup
+	tools/on_screen.sh --virtual $(BIN)/cardioxai demo --output demo-output
+	cp demo-output/screenshot.png docs/window.png
+
+clean:
+	rm -rf $(VENV) demo-output build dist

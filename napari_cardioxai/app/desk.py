@@ -1,0 +1,137 @@
+"""One per viewer: holds what lives as long as the window, docks come and go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtWidgets import QApplication, QFileDialog, QMainWindow, QMessageBox
+
+from napari_cardioxai.app import napari_compat
+from napari_cardioxai.app.actions import StudyActions
+from napari_cardioxai.app.orientation import CanvasTexts
+from napari_cardioxai.app.playback import Player
+from napari_cardioxai.app.session import session_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+
+class Desk(QObject):
+    """Actions, player and canvas texts of a viewer, and the watch over its unsaved edits.
+
+    It is a child of the main window, so it goes when the window goes and
+    needs no reference from anywhere else. Everything that listens to napari's
+    own events sits here rather than in a dock, because docks can be closed.
+    """
+
+    phase_changed = Signal(int)
+    theme_changed = Signal(str)
+
+    def __init__(self, viewer: Viewer, window: QMainWindow) -> None:
+        super().__init__(window)
+        self.viewer = napari_compat.unwrapped(viewer)
+        self.session = session_of(viewer)
+        self.actions = StudyActions(self.viewer, self)
+        self.player = Player(self.viewer, self)
+        self.texts = CanvasTexts(self.viewer, self.session)
+        self._phase = -1
+        self.viewer.dims.events.current_step.connect(self._on_step)
+        self.viewer.events.theme.connect(self._on_theme)
+        window.installEventFilter(self)
+        QApplication.instance().aboutToQuit.connect(self.shut_down)
+
+    @property
+    def window(self) -> QMainWindow:
+        """The main window."""
+        return self.parent()
+
+    def _on_step(self, event: Any = None) -> None:
+        phase = self.phase
+        if phase != self._phase:
+            self._phase = phase
+            self.phase_changed.emit(phase)
+
+    def _on_theme(self, event: Any = None) -> None:
+        self.theme_changed.emit(self.viewer.theme)
+
+    @property
+    def phase(self) -> int:
+        """The frame in view, or -1 without a scan."""
+        dims = self.viewer.dims
+        return int(dims.current_step[-4]) if dims.ndim >= 4 else -1
+
+    def go_to_phase(self, phase: int) -> None:
+        """Show a frame."""
+        dims = self.viewer.dims
+        if dims.ndim >= 4:
+            dims.set_current_step(dims.ndim - 4, phase)
+
+    # Unsaved edits ------------------------------------------------------------
+
+    def when_safe(self, action: Callable[[], Any]) -> None:
+        """Do what would end unsaved edits, after asking about them."""
+        if not self.session.dirty:
+            action()
+            return
+        choice = ask_about_edits(self.window)
+        if choice == QMessageBox.StandardButton.Save:
+            path = ask_for_labels_path(self.window, self.session.path)
+            if path is not None:
+                self.actions.save_labels(path, then=action)
+        elif choice == QMessageBox.StandardButton.Discard:
+            action()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Ask before the window closes over unsaved edits, and end the running job."""
+        if event is None or event.type() != QEvent.Type.Close or watched is not self.parent():
+            return False
+        if self.session.dirty:
+            event.ignore()
+            self.when_safe(self._close_for_good)
+            return True
+        self.shut_down()
+        return False
+
+    def _close_for_good(self) -> None:
+        self.session.set_dirty(False)
+        self.window.close()
+
+    def shut_down(self) -> None:
+        """Stop playing and wait for the running job to stop."""
+        self.player.stop()
+        self.actions.close()
+
+
+def desk_of(viewer: Viewer) -> Desk:
+    """The desk of a viewer, made on first use."""
+    window = napari_compat.main_window(viewer)
+    return window.findChild(Desk) or Desk(viewer, window)
+
+
+def ask_about_edits(parent: QMainWindow) -> QMessageBox.StandardButton:
+    """Ask what to do with label edits that are in no file."""
+    buttons = QMessageBox.StandardButton
+    return QMessageBox.warning(
+        parent,
+        "Unsaved label edits",
+        "The labels have been edited since they were last saved. Save them first?",
+        buttons.Save | buttons.Discard | buttons.Cancel,
+        buttons.Save,
+    )
+
+
+def ask_for_labels_path(parent: QMainWindow, study: Path | None) -> Path | None:
+    """Ask where the labels go; None when the user thinks better of it."""
+    folder = Path.cwd() if study is None else study.parent
+    file, _ = QFileDialog.getSaveFileName(
+        parent, "Save labels", str(folder / "labels.nii.gz"), "NIfTI (*.nii.gz *.nii)"
+    )
+    if not file:
+        return None
+    path = Path(file)
+    return (
+        path if path.name.endswith((".nii", ".nii.gz")) else path.with_name(path.name + ".nii.gz")
+    )

@@ -1,0 +1,160 @@
+"""Measurements that follow the brush.
+
+Every change of the labels layer is noted, changes within a few milliseconds
+are taken together, and a checksum per frame tells which frames differ and
+whether anything differs from what was last saved.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer
+
+from napari_cardioxai.anatomy.measurements import measure
+from napari_cardioxai.app import napari_compat
+from napari_cardioxai.app.layers import layer_to_labels
+from napari_cardioxai.app.session import Session
+from napari_cardioxai.errors import CardioxaiError
+
+if TYPE_CHECKING:
+    from napari.layers import Labels as LabelsLayer
+    from napari.viewer import Viewer
+
+    from napari_cardioxai.anatomy.labels import Labels
+
+COALESCE_MS = 8
+
+
+class LiveMeasure(QObject):
+    """Keeps the session's measurements equal to what the labels layer shows."""
+
+    def __init__(self, viewer: Viewer, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = napari_compat.unwrapped(viewer)
+        self._session = session
+        self._layer: LabelsLayer | None = None
+        self._place: tuple[Any, ...] = ()
+        self._now: list[int] = []
+        self._saved: list[int] = []
+        self._touched: set[int] = set()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(COALESCE_MS)
+        self._timer.timeout.connect(self.flush)
+        session.labels_changed.connect(self._watch)
+
+    def _watch(self) -> None:
+        """Follow the session's labels layer, and let go of the last one."""
+        if self._layer is not None:
+            for event, slot in self._wiring(self._layer):
+                event.disconnect(slot)
+        self._timer.stop()
+        self._touched.clear()
+        self._layer = self._session.labels_layer
+        if self._layer is None:
+            self._now = self._saved = []
+            return
+        self._place = self._where()
+        self._now = self._saved = checksums(self._layer.data)
+        for event, slot in self._wiring(self._layer):
+            event.connect(slot)
+
+    def _wiring(self, layer: LabelsLayer) -> tuple[tuple[Any, Any], ...]:
+        return (
+            (layer.events.labels_update, self._note_visible),  # while the brush moves
+            (layer.events.paint, self._note_any),  # a stroke, a fill or a result is complete
+            (layer.events.set_data, self._note_redraw),  # undo, redo, and every step of a slider
+            (layer.events.data, self._note_any),  # someone replaced the whole array
+        )
+
+    def _note_visible(self, event: Any = None) -> None:
+        """Only the frame in view can have changed, unless time is among the displayed axes."""
+        dims = self._viewer.dims
+        axis = dims.ndim - 4
+        if axis in dims.displayed or self._layer is None or self._layer.n_edit_dimensions > 3:
+            self._note_any()
+            return
+        self._touched.add(int(dims.current_step[axis]))
+        self._timer.start()
+
+    def _note_any(self, event: Any = None) -> None:
+        self._touched.update(range(len(self._now)))
+        self._timer.start()
+
+    def _note_redraw(self, event: Any = None) -> None:
+        """Tell an undo from a slider: napari redraws the layer for both, but only one moves."""
+        place = self._where()
+        if place == self._place:
+            self._note_any()
+        self._place = place
+
+    def _where(self) -> tuple[Any, ...]:
+        dims = self._viewer.dims
+        return (dims.point, dims.order, dims.ndisplay, dims.margin_left, dims.margin_right)
+
+    def flush(self) -> None:
+        """Measure what has changed, now."""
+        self._timer.stop()
+        layer, touched = self._layer, sorted(self._touched)
+        self._touched.clear()
+        if layer is None:
+            return
+        if len(layer.data) != len(self._now):
+            self._now = [0] * len(layer.data)
+            touched = list(range(len(layer.data)))
+        changed = [t for t in touched if self._note_checksum(layer, t)]
+        if changed:
+            self._measure()
+        self._session.set_dirty(self._now != self._saved)
+
+    def _note_checksum(self, layer: LabelsLayer, frame: int) -> bool:
+        new = checksum(layer.data[frame])
+        if new == self._now[frame]:
+            return False
+        self._now = [*self._now[:frame], new, *self._now[frame + 1 :]]
+        return True
+
+    def _measure(self) -> None:
+        labels = self.labels()
+        if labels is None:
+            return
+        try:
+            self._session.set_measurements(measure(labels))
+        except CardioxaiError:
+            self._session.set_measurements(None)
+
+    def labels(self) -> Labels | None:
+        """The labels as the layer holds them now; the array is shared with the layer."""
+        if self._layer is None:
+            return None
+        return replace(labels_of(self._layer), notes=self._session.notes)
+
+    def checksums_now(self) -> list[int]:
+        """State to hand to `mark_saved` once it has reached a file."""
+        self.flush()
+        return self._now
+
+    def mark_saved(self, checksums_then: list[int]) -> None:
+        """Say that this state needs no saving: it is in a file, or came out of a model."""
+        self._saved = checksums_then
+        self._session.set_dirty(self._now != self._saved)
+
+
+def labels_of(layer: LabelsLayer) -> Labels:
+    """Labels of a napari layer; the array is shared."""
+    return layer_to_labels(layer.data, {"metadata": layer.metadata, "name": layer.name})
+
+
+def checksum(frame: np.ndarray) -> int:
+    """Checksum of one frame, shape (z, y, x); under a millisecond for a usual one."""
+    return zlib.crc32(np.ascontiguousarray(frame))
+
+
+def checksums(data: Iterable[np.ndarray]) -> list[int]:
+    """Checksum of every frame."""
+    return [checksum(frame) for frame in data]

@@ -1,0 +1,149 @@
+"""The Study dock: open, look, segment, correct, measure, keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_cardioxai.app.desk import desk_of
+from napari_cardioxai.app.session import JobState, Status
+from napari_cardioxai.app.widgets.notes_section import NotesSection
+from napari_cardioxai.app.widgets.open_section import OpenSection
+from napari_cardioxai.app.widgets.playback_section import PlaybackSection
+from napari_cardioxai.app.widgets.results_section import ResultsSection
+from napari_cardioxai.app.widgets.save_section import SaveSection
+from napari_cardioxai.app.widgets.section import Section
+from napari_cardioxai.app.widgets.segment_section import SegmentSection
+from napari_cardioxai.app.widgets.status_bar import StatusBar
+
+_WIDTH = 400
+
+
+class StudyDock(QWidget):
+    """One study in one dock.
+
+    It holds no data: sections show the viewer's session, and what a person
+    does goes to `StudyActions`, past the question about unsaved edits where
+    these would be lost.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("study_dock")
+        self.desk = desk_of(napari_viewer)
+        self.session, self.actions = self.desk.session, self.desk.actions
+        self.setAcceptDrops(True)
+        self.setMinimumWidth(_WIDTH)
+        self._build()
+        self._connect()
+        self.results_section.curve.set_theme(self.desk.viewer.theme)
+        self.actions.list_choices(self.segment_section.set_choices)
+
+    def _build(self) -> None:
+        session = self.session
+        self.open_section = OpenSection(session)
+        self.playback_section = PlaybackSection(session, self.desk.player)
+        self.segment_section = SegmentSection(session)
+        self.results_section = ResultsSection(session)
+        self.notes_section = NotesSection(session)
+        self.save_section = SaveSection(session)
+        self.status_bar = StatusBar(session)
+        inner = QWidget()
+        stack = QVBoxLayout(inner)
+        stack.setContentsMargins(2, 2, 6, 2)
+        stack.setSpacing(4)
+        self._notes = Section("Notes", self.notes_section, name="notes", expanded=False)
+        for part in (
+            Section("Study", self.open_section, name="open"),
+            Section("Cine", self.playback_section, name="cine"),
+            Section("Labels", self.segment_section, name="segment"),
+            Section("Results", self.results_section, name="results"),
+            self._notes,
+            Section("Save", self.save_section, name="save"),
+        ):
+            stack.addWidget(part)
+        stack.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("study_scroll")
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(self.status_bar)
+
+    def _connect(self) -> None:
+        desk, curve = self.desk, self.results_section.curve
+        self.open_section.path_chosen.connect(self.open)
+        self.open_section.sample_chosen.connect(self._open_sample)
+        self.open_section.series_chosen.connect(self._choose)
+        self.segment_section.segment_chosen.connect(self._segment)
+        self.segment_section.labels_chosen.connect(self._load_labels)
+        self.segment_section.blank_chosen.connect(self.actions.start_blank)
+        self.save_section.labels_path_chosen.connect(self._save_labels)
+        self.save_section.table_path_chosen.connect(self.actions.save_table)
+        self.save_section.report_path_chosen.connect(self.actions.save_report)
+        self.status_bar.cancel_pressed.connect(self.actions.jobs.cancel)
+        self.notes_section.count_changed.connect(self._name_notes)
+        self._name_notes_now()
+        desk.phase_changed.connect(curve.show_phase)
+        desk.theme_changed.connect(curve.set_theme)
+        curve.phase_chosen.connect(desk.go_to_phase)
+
+    # What a person does ---------------------------------------------------------
+
+    def open(self, path: Path | Sequence[Path]) -> None:
+        """Open a folder, a file or several."""
+        self._when_safe(lambda: self.actions.open(path))
+
+    def _open_sample(self) -> None:
+        from napari_cardioxai.scans.samples import sample_path
+
+        self.open(sample_path())
+
+    def _choose(self, series: int) -> None:
+        self._when_safe(lambda: self.actions.choose(series))
+
+    def _segment(self, model: str, device: str) -> None:
+        self._when_safe(lambda: self.actions.segment(model, device))
+
+    def _load_labels(self, path: Path) -> None:
+        self._when_safe(lambda: self.actions.load_labels(path))
+
+    def _save_labels(self, path: Path) -> None:
+        self.actions.save_labels(path)
+
+    def _when_safe(self, action: Callable[[], Any]) -> None:
+        if self.actions.jobs.is_running:
+            text = f"{self.session.status.text} Cancel it before starting something else."
+            self.session.set_status(Status(JobState.RUNNING, text))
+            return
+        self.desk.when_safe(action)
+
+    def _name_notes(self, count: int) -> None:
+        self._notes.set_title(f"Notes ({count})" if count else "Notes")
+
+    def _name_notes_now(self) -> None:
+        self.notes_section.refresh()
+
+    # Dropping ---------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept local files and folders."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open what was dropped."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open(paths[0] if len(paths) == 1 else paths)

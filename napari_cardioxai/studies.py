@@ -1,0 +1,207 @@
+"""The pipeline for one study: scan, labels, measurements.
+
+The command line and the window both call what is written here, once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_cardioxai.anatomy.labels import Labels
+from napari_cardioxai.anatomy.measurements import Measurements, measure
+from napari_cardioxai.errors import ScanError
+from napari_cardioxai.files import replacing_files_in
+from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.scans.catalogue import load_scan
+from napari_cardioxai.scans.images import list_images, read_image
+from napari_cardioxai.scans.scan import Kind, Scan
+
+DEFAULT_MODEL = "lv-unet"
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """Labels with how they came about.
+
+    Attributes
+    ----------
+    labels
+        On the scan's own grid, all frames and slices.
+    model, device
+        Bundle name or folder as asked for, and the processor that finished the work.
+    seconds
+        Wall time of the segmentation.
+    notes
+        Sentences that a reader must see: fallbacks, doubts about the input.
+    """
+
+    labels: Labels
+    model: str
+    device: str
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def available_models() -> list[str]:
+    """Names of the segmentation models, the default first."""
+    from napari_cardioxai.bundles.bundle import available_bundles, load_card
+
+    names = [
+        n for n, folder in available_bundles().items() if load_card(folder).kind == "segmenter"
+    ]
+    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
+
+
+def available_devices() -> list[str]:
+    """Devices to offer, "auto" first."""
+    from napari_cardioxai.bundles import devices
+
+    return ["auto", *devices.available_devices()]
+
+
+def segment(
+    scan: Scan,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    on_progress: Progress = silent,
+) -> SegmentationResult:
+    """Label every frame and slice of a scan.
+
+    Parameters
+    ----------
+    scan
+        Data of shape (t, z, y, x).
+    model
+        Name or folder of a segmentation bundle.
+    device
+        "auto", "cpu", "cuda" or "mps".
+    on_progress
+        Called per batch; may raise `Cancelled`.
+
+    Raises
+    ------
+    BundleError
+        When the model or the device cannot be had.
+    """
+    from napari_cardioxai.bundles.segmenter import Segmenter
+
+    on_progress(0, 0, "loading the model")
+    segmenter = Segmenter.load(model, device=device)
+    started = time.perf_counter()
+    data = segmenter.label(scan.data, spacing_mm=scan.geometry.spacing_mm, on_progress=on_progress)
+    notes = list(segmenter.notes)
+    if scan.kind not in (Kind.SHORT_AXIS, Kind.IMAGE):
+        notes.append(
+            f"{segmenter.card.name} was trained on short-axis slices; on a {scan.kind} "
+            "its labels are not to be trusted."
+        )
+    if not data.any():
+        notes.append("No heart was found in this scan.")
+    labels = Labels(
+        data=data,
+        geometry=scan.geometry,
+        frame_times_ms=scan.frame_times_ms,
+        cycle_ms=scan.cycle_ms,
+    )
+    seconds = time.perf_counter() - started
+    return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes))
+
+
+def segment_pictures(
+    folder: Path,
+    out_folder: Path,
+    *,
+    model: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    on_progress: Progress = silent,
+) -> tuple[int, tuple[str, ...]]:
+    """Label every 2-D picture of a folder, one PNG of equal name each, values 0 to 3.
+
+    Returns
+    -------
+    How many pictures were labelled, and notes.
+
+    Raises
+    ------
+    ScanError
+        When the folder holds no pictures, or two that would get the same name.
+    """
+    from imageio.v3 import imwrite
+
+    from napari_cardioxai.bundles.segmenter import Segmenter
+
+    pictures = list_images(folder)
+    if not pictures:
+        raise ScanError(f"{folder} holds no PNG, JPEG or NPY picture.")
+    names = [picture.with_suffix(".png").name for picture in pictures]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ScanError(f"two pictures in {folder} would both become {twice[0]}; rename one.")
+    on_progress(0, len(pictures), "loading the model")
+    segmenter = Segmenter.load(model, device=device)
+    with replacing_files_in(out_folder) as beside:
+        for done, (picture, name) in enumerate(zip(pictures, names, strict=True)):
+            on_progress(done, len(pictures), picture.name)
+            data = np.asarray(read_image(picture).data)
+            if data.shape[:2] != (1, 1):
+                raise ScanError(f"{picture.name} is not a single 2-D picture.")
+            imwrite(beside / name, segmenter.label(data)[0, 0], extension=".png")
+        on_progress(len(pictures), len(pictures), "writing")
+    return len(pictures), tuple(segmenter.notes)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One analysed study: input and results."""
+
+    scan: Scan
+    segmentation: SegmentationResult
+    measurements: Measurements
+
+    def provenance(self) -> dict[str, str]:
+        """How the results came about, in words for a report."""
+        return provenance_of(self.segmentation)
+
+
+def analyze(
+    path: Path | Sequence[Path],
+    *,
+    series: int | None = None,
+    model: str | Path = DEFAULT_MODEL,
+    device: str = "auto",
+    on_progress: Progress = silent,
+) -> Study:
+    """Load, segment and measure one study.
+
+    Parameters
+    ----------
+    path
+        Anything that `scans.catalogue.load_scan` takes.
+    series
+        Index in the catalogue; the default series when None.
+    model, device, on_progress
+        As in `segment`.
+    """
+    scan = load_scan(path, series=series, on_progress=on_progress)
+    result = segment(scan, model=model, device=device, on_progress=on_progress)
+    measurements = measure(result.labels)
+    measurements = replace(measurements, notes=(*result.notes, *measurements.notes))
+    return Study(scan, result, measurements)
+
+
+def provenance_of(result: SegmentationResult) -> dict[str, str]:
+    """Model, its card in a line, device and time of a segmentation, for a report."""
+    from napari_cardioxai.bundles.bundle import find_bundle, load_card
+
+    card = load_card(find_bundle(result.model))
+    return {
+        "model": card.name,
+        "model card": f"{card.title}. Trained on {card.data} ({card.licence}).",
+        "device": result.device,
+        "segmentation": f"{result.seconds:.1f} s",
+    }

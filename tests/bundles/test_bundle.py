@@ -1,0 +1,108 @@
+import json
+
+import pytest
+import torch
+
+from napari_cardioxai.bundles.bundle import (
+    CARD,
+    WEIGHTS,
+    Card,
+    available_bundles,
+    find_bundle,
+    load_card,
+    load_network,
+    save_bundle,
+)
+from napari_cardioxai.errors import BundleError
+from napari_cardioxai.networks.segmentation import SEGMENTERS
+
+
+def a_card(**changes) -> Card:
+    values = {
+        "name": "small",
+        "title": "a small network",
+        "kind": "segmenter",
+        "network": "unet",
+        "network_params": {"classes": 2, "channels": [4, 8], "residual_units": 1},
+        "structures": {1: 1},
+        "pixel_mm": 1.37,
+        "data": "none",
+        "licence": "CC0 1.0",
+        "split": "none",
+        "results": {},
+        "command": "cardioxai train segmenter",
+    }
+    return Card(**{**values, **changes})
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    card = a_card()
+    torch.manual_seed(0)
+    network = SEGMENTERS["unet"](**card.network_params)
+    save_bundle(tmp_path / "small", card, network.state_dict())
+    return tmp_path / "small"
+
+
+def test_a_saved_bundle_gives_the_same_outputs_when_loaded(bundle):
+    torch.manual_seed(0)
+    original = SEGMENTERS["unet"](**a_card().network_params).eval()
+    card, loaded = load_network(bundle)
+    x = torch.randn(1, 1, 32, 32)
+    assert card == a_card()
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), original(x))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".ckpt", ".pkl", ".h5", ".onnx"])
+def test_formats_that_can_run_code_are_refused_by_name(tmp_path, suffix):
+    file = tmp_path / f"model{suffix}"
+    file.write_bytes(b"")
+    with pytest.raises(BundleError, match="refused"):
+        load_card(file)
+
+
+def test_a_folder_with_pickled_weights_says_that_only_safetensors_are_read(bundle):
+    (bundle / WEIGHTS).rename(bundle / "weights.pth")
+    with pytest.raises(BundleError, match=r"weights\.pth is refused"):
+        load_card(bundle)
+
+
+def test_weights_of_another_network_are_told_from_the_card(bundle):
+    values = json.loads((bundle / CARD).read_text())
+    values["network_params"]["channels"] = [4, 16]
+    (bundle / CARD).write_text(json.dumps(values))
+    with pytest.raises(BundleError, match="does not fit its card"):
+        load_network(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda v: v.pop("licence"), "lacks licence"),
+        (lambda v: v.update(colour="red"), "does not know: colour"),
+        (lambda v: v.update(network="resnet9000"), "resnet9000"),
+        (lambda v: v.update(structures=[1]), "structures"),
+    ],
+)
+def test_a_wrong_card_is_refused_with_what_is_wrong(bundle, change, complaint):
+    values = json.loads((bundle / CARD).read_text())
+    change(values)
+    (bundle / CARD).write_text(json.dumps(values))
+    with pytest.raises(BundleError, match=complaint):
+        load_card(bundle)
+
+
+def test_damaged_weights_are_refused(bundle):
+    weights = (bundle / WEIGHTS).read_bytes()
+    (bundle / WEIGHTS).write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(BundleError, match="not a readable safetensors file"):
+        load_network(bundle)
+
+
+def test_own_models_are_found_by_name_and_unknown_ones_named(bundle, monkeypatch):
+    monkeypatch.setenv("CARDIOXAI_MODELS", str(bundle.parent))
+    assert available_bundles()["small"] == bundle
+    assert find_bundle("small") == bundle
+    with pytest.raises(BundleError, match="small"):
+        find_bundle("large")

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_cardioxai.bundles.segmenter import BATCH, Segmenter, one_heart
+from napari_cardioxai.progress import Cancelled
+from tests.bundles.test_bundle import a_card
+
+
+class Threshold(nn.Module):
+    """Channel 1 wherever the normalised intensity is above one half: a network known exactly."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches: list[int] = []
+
+    def forward(self, x):
+        self.batches.append(len(x))
+        return torch.cat([torch.full_like(x, 0.5), x], 1)
+
+
+def a_segmenter(network=None, **card) -> Segmenter:
+    return Segmenter(a_card(**card), network or Threshold(), "cpu", [])
+
+
+def a_cine(t=3, z=4, side=64):
+    """A bright disc of radius 10 whose centre drifts with the slice, on noise-free dark ground."""
+    yy, xx = np.mgrid[:side, :side]
+    cine = np.zeros((t, z, side, side), np.int16)
+    for k in range(z):
+        cine[:, k][:, (yy - 30) ** 2 + (xx - 28 - k) ** 2 <= 100] = 900
+    return cine
+
+
+def test_every_voxel_of_a_known_network_comes_back_on_the_grid_of_the_scan():
+    cine = a_cine()
+    labels = a_segmenter().label(cine)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, (cine > 0).astype(np.uint8))
+
+
+def test_slices_of_another_pixel_size_are_labelled_on_their_own_grid():
+    cine = a_cine(t=1, z=1, side=63)
+    labels = a_segmenter().label(cine, spacing_mm=(8.0, 2.0, 2.0))
+    assert labels.shape == cine.shape
+    truth = cine > 0
+    overlap = 2 * (truth & (labels > 0)).sum() / (truth.sum() + (labels > 0).sum())
+    assert overlap > 0.95
+
+
+def test_channels_become_the_structures_of_the_card():
+    labels = a_segmenter(structures={1: 3}).label(a_cine())
+    assert set(np.unique(labels)) == {0, 3}
+
+
+def test_progress_counts_pictures_and_a_cancel_comes_through():
+    seen = []
+
+    def on_progress(done, total, what):
+        seen.append((done, total))
+        if done:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        a_segmenter().label(a_cine(t=10, z=5), on_progress=on_progress)
+    assert seen == [(0, 50), (BATCH, 50)]
+
+
+def test_short_memory_halves_the_batch_and_says_so():
+    class Short(Threshold):
+        def forward(self, x):
+            if len(x) > 5:
+                raise torch.OutOfMemoryError
+            return super().forward(x)
+
+    segmenter = a_segmenter(Short())
+    cine = a_cine()
+    np.testing.assert_array_equal(segmenter.label(cine), (cine > 0).astype(np.uint8))
+    assert max(segmenter.network.batches) <= 5
+    assert any("batches of" in note for note in segmenter.notes)
+
+
+def test_one_heart_keeps_the_body_that_lives_on_and_fills_its_holes():
+    labels = np.zeros((4, 3, 20, 20), np.uint8)
+    labels[:, :, 5:12, 5:12] = 1
+    labels[:, :, 8, 8] = 0  # a hole in every picture
+    labels[1, 2, 15:19, 15:19] = 1  # a patch that no other frame or slice knows
+    labels[:, 0, 5, 14] = 1  # a speck beside the heart, not touching it
+    kept = one_heart(labels)
+    expected = np.zeros_like(labels)
+    expected[:, :, 5:12, 5:12] = 1
+    np.testing.assert_array_equal(kept, expected)
+
+
+def test_filling_a_hole_leaves_another_structure_alone():
+    labels = np.zeros((1, 1, 20, 20), np.uint8)
+    labels[..., 3:15, 3:15] = 2
+    labels[..., 6:12, 6:12] = 1
+    np.testing.assert_array_equal(one_heart(labels), labels)

@@ -1,0 +1,169 @@
+"""The command line end to end, in process, on the shipped sample and on files made here."""
+
+import json
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from imageio.v3 import imread, imwrite
+
+from napari_cardioxai import cli
+from napari_cardioxai.bundles.bundle import save_bundle
+from napari_cardioxai.networks.segmentation import SEGMENTERS
+from napari_cardioxai.scans.samples import sample_path
+from tests.bundles.test_bundle import a_card
+
+
+@pytest.fixture
+def cardioxai(monkeypatch, capsys):
+    """Run the command line; exit code, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cardioxai", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def bright_model(tmp_path):
+    """A bundle that calls bright pixels LV cavity: quick, and its answer is known."""
+    card = a_card(network_params={"classes": 2, "channels": [2, 2], "residual_units": 0})
+    network = SEGMENTERS["unet"](**card.network_params)
+    weights = {name: torch.zeros_like(value) for name, value in network.state_dict().items()}
+    folder = tmp_path / "models" / "small"
+    save_bundle(folder, card, weights)
+    return folder
+
+
+def a_label_file(path, value=1):
+    """Two frames of a box: 4 x 10 x 10 voxels, then half of it, at 8 x 1.5 x 1.5 mm."""
+    data = np.zeros((40, 40, 6, 2), np.uint8)
+    data[10:20, 10:20, 1:5, 0] = value
+    data[10:20, 10:20, 2:4, 1] = value
+    image = nib.Nifti1Image(data, np.diag([1.5, 1.5, 8, 1]))
+    image.header.set_xyzt_units("mm", "msec")
+    image.header["pixdim"][4] = 400
+    nib.save(image, path)
+    return path
+
+
+def test_info_describes_the_sample_as_one_short_axis_cine(cardioxai):
+    code, out, _ = cardioxai("info", sample_path(), "--json")
+    assert code == 0
+    found = json.loads(out)
+    entry = found["series"][found["default"]]
+    assert entry["kind"] == "short-axis cine"
+    assert entry["shape"][:2] == [20, 12]
+    assert entry["spacing_mm"] == pytest.approx([10.0, 1.367, 1.367], abs=2e-3)
+    assert entry["order_rule"] and len(entry["frame_times_ms"]) == 20
+
+
+def test_measure_prints_hand_computed_volumes(cardioxai, tmp_path):
+    code, out, _ = cardioxai("measure", a_label_file(tmp_path / "l.nii.gz"), "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["edv_ml"] == pytest.approx(400 * 18e-3)
+    assert found["esv_ml"] == pytest.approx(200 * 18e-3)
+    assert found["ef_percent"] == pytest.approx(50)
+    assert (found["ed_frame"], found["es_frame"]) == (0, 1)
+    assert found["heart_rate_bpm"] == pytest.approx(75)
+
+
+def test_segment_writes_labels_on_the_grid_of_a_nifti_scan(cardioxai, tmp_path, bright_model):
+    affine = np.array([[0, 0, -9.0, 5], [-1.4, 0, 0, 7], [0, 1.4, 0, -3], [0, 0, 0, 1.0]])
+    data = np.random.default_rng(0).integers(0, 500, (48, 40, 5, 3)).astype(np.int16)
+    nib.save(nib.Nifti1Image(data, affine), tmp_path / "scan.nii.gz")
+    code, _, _ = cardioxai(
+        "segment", tmp_path / "scan.nii.gz", "-o", tmp_path / "labels.nii.gz", "--model", bright_model
+    )
+    assert code == 0
+    labels = nib.load(tmp_path / "labels.nii.gz")
+    assert labels.shape == data.shape
+    np.testing.assert_allclose(labels.affine, affine, atol=1e-5)
+
+
+def test_segment_of_a_picture_folder_gives_one_png_each(cardioxai, tmp_path, bright_model):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.png"):
+        imwrite(tmp_path / "in" / name, np.random.default_rng(1).integers(0, 255, (50, 60), np.uint8))
+    code, _, _ = cardioxai("segment", tmp_path / "in", "-o", tmp_path / "out", "--model", bright_model)
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    label = imread(tmp_path / "out" / "a.png")
+    assert label.shape == (50, 60) and set(np.unique(label)) <= {0, 1, 2, 3}
+
+
+def test_an_interrupt_leaves_no_file_and_ends_with_130(
+    cardioxai, tmp_path, bright_model, monkeypatch
+):
+    from napari_cardioxai.bundles.segmenter import Segmenter
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Segmenter, "_classify", interrupted)
+    code, _, err = cardioxai(
+        "segment", sample_path(), "-o", tmp_path / "out" / "l.nii.gz", "--model", bright_model
+    )
+    assert code == 130 and "nothing was written" in err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_analyze_leaves_labels_numbers_and_a_report(cardioxai, tmp_path):
+    code, out, _ = cardioxai("analyze", sample_path(), "-o", tmp_path / "out")
+    assert code == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "labels.nii.gz",
+        "measurements.csv",
+        "measurements.json",
+        "report.html",
+    ]
+    measured = json.loads((tmp_path / "out" / "measurements.json").read_text())
+    assert "ejection fraction" in out
+    code, out, _ = cardioxai(
+        "measure", tmp_path / "out" / "labels.nii.gz", "--scan", sample_path(), "--json"
+    )
+    assert json.loads(out)["edv_ml"] == pytest.approx(measured["edv_ml"])
+    assert json.loads(out)["ef_percent"] == pytest.approx(measured["ef_percent"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("info", "/nowhere/at/all"),
+        ("info", "{empty}"),
+        ("info", "{text}"),
+        ("segment", "{text}", "-o", "{empty}/l.nii.gz"),
+        ("segment", "{sample}", "-o", "{empty}/labels.png"),
+        ("segment", "{sample}", "-o", "{empty}/l.nii.gz", "--model", "no-such-model"),
+        ("segment", "{sample}", "-o", "{empty}/l.nii.gz", "--device", "tpu"),
+        ("segment", "{sample}", "-o", "{empty}/l.nii.gz", "--series", "7"),
+        ("measure", "{text}"),
+        ("measure", "{empty}/missing.nii.gz"),
+        ("analyze", "{empty}", "-o", "{empty}/out"),
+        ("bench", "nonsense"),
+        ("info",),
+        ("paint",),
+    ],
+)
+def test_what_cannot_be_taken_ends_with_2_and_one_sentence(cardioxai, tmp_path, arguments):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("not an image")
+    places = {
+        "empty": tmp_path / "empty",
+        "text": tmp_path / "notes.txt",
+        "sample": sample_path(),
+    }
+    code, out, err = cardioxai(*(a.format(**places) for a in arguments))
+    assert code == 2
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in err
+    assert lines[0].endswith(".")
+    assert not list((tmp_path / "empty").iterdir()), "nothing is left behind"
