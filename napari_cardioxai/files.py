@@ -22,30 +22,26 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When the folder cannot be made or written to.
+        When the folder cannot be made or written to, or the disk is full.
     """
     path = Path(path)
-    try:
+    with _in_words(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
         handle, name = tempfile.mkstemp(
             suffix=suffix, prefix=f".{path.name[:40]}-", dir=path.parent
         )
         os.close(handle)
-    except OSError as error:
-        raise OutputError(
-            f"{path.parent} cannot be written to ({error.strerror or error}); choose another folder."
-        ) from error
-    beside = Path(name)
-    try:
-        # mkstemp makes files private; give the permissions a plain open() would.
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        beside = Path(name)
+        try:
+            # mkstemp makes files private; give the permissions a plain open() would.
+            umask = os.umask(0)
+            os.umask(umask)
+            beside.chmod(0o666 & ~umask)
+            yield beside
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -53,22 +49,33 @@ def replacing_files_in(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder whose files move into `folder` together on success.
 
     For results that belong together: a cancelled or failed job changes none of
-    them. Files of other names in `folder` stay.
+    them. Files of other names in `folder` stay, and a folder that was made for
+    nothing goes again.
 
     Raises
     ------
     OutputError
-        When the folder cannot be made or written to.
+        When the folder cannot be made or written to, or the disk is full.
     """
     folder = Path(folder)
-    try:
+    with _in_words(folder):
+        was_there = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        beside = tempfile.TemporaryDirectory(prefix=".writing-", dir=folder)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
+                yield Path(name)
+                for file in sorted(Path(name).iterdir()):
+                    file.replace(folder / file.name)
+        finally:
+            if not was_there and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+@contextmanager
+def _in_words(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{folder} cannot be written to ({error.strerror or error}); choose another folder."
         ) from error
-    with beside as name:
-        yield Path(name)
-        for file in sorted(Path(name).iterdir()):
-            file.replace(folder / file.name)

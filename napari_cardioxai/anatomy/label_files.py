@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
@@ -15,6 +14,7 @@ from napari_cardioxai.errors import LabelError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.scans.nifti import (
+    description_of,
     file_order,
     is_nifti,
     memory_order,
@@ -113,8 +113,7 @@ def write_labels(path: Path, labels: Labels) -> None:
 def _read(path: Path) -> tuple[Scan, str]:
     """The values as stored, and the description that the file carries."""
     if is_nifti(path):
-        scan = read_nifti(path)
-        return scan, nib.load(path).header["descrip"].item().decode("ascii", "replace")
+        return read_nifti(path), description_of(path)
     if path.suffix.lower() != ".png":
         raise LabelError(f"{path.name} is no label file; NIfTI (.nii, .nii.gz) and PNG are read.")
     try:

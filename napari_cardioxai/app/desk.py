@@ -11,16 +11,18 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMainWindow, QMessageBox
 
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.actions import StudyActions
-from napari_cardioxai.app.orientation import CanvasTexts
+from napari_cardioxai.app.orientation import OrientationLetters
 from napari_cardioxai.app.playback import Player
 from napari_cardioxai.app.session import session_of
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_cardioxai.scans.scan import Scan
+
 
 class Desk(QObject):
-    """Actions, player and canvas texts of a viewer, and the watch over its unsaved edits.
+    """Actions, player and orientation letters of a viewer, and the watch over its unsaved edits.
 
     It is a child of the main window, so it goes when the window goes and
     needs no reference from anywhere else. Everything that listens to napari's
@@ -28,6 +30,7 @@ class Desk(QObject):
     """
 
     phase_changed = Signal(int)
+    position_changed = Signal(str)
     theme_changed = Signal(str)
 
     def __init__(self, viewer: Viewer, window: QMainWindow) -> None:
@@ -36,10 +39,11 @@ class Desk(QObject):
         self.session = session_of(viewer)
         self.actions = StudyActions(self.viewer, self)
         self.player = Player(self.viewer, self)
-        self.texts = CanvasTexts(self.viewer, self.session)
+        self.letters = OrientationLetters(self.viewer, self.session)
         self._phase = -1
         self.viewer.dims.events.current_step.connect(self._on_step)
         self.viewer.events.theme.connect(self._on_theme)
+        self.session.scan_changed.connect(self._on_step)
         window.installEventFilter(self)
         QApplication.instance().aboutToQuit.connect(self.shut_down)
 
@@ -53,6 +57,7 @@ class Desk(QObject):
         if phase != self._phase:
             self._phase = phase
             self.phase_changed.emit(phase)
+        self.position_changed.emit(position_text(self.session.scan, self.viewer.dims.current_step))
 
     def _on_theme(self, event: Any = None) -> None:
         self.theme_changed.emit(self.viewer.theme)
@@ -103,6 +108,29 @@ class Desk(QObject):
         """Stop playing and wait for the running job to stop."""
         self.player.stop()
         self.actions.close()
+
+
+def position_text(scan: Scan | None, step: tuple[int, ...]) -> str:
+    """Where the sliders stand: "Phase 6 of 20, 210 ms · slice 5 of 12, 40.0 mm"."""
+    if scan is None or len(step) < 4:
+        return ""
+    frames, slices = scan.data.shape[:2]
+    phase, z = (int(index) for index in step[-4:-2])
+    parts = []
+    if frames > 1 and 0 <= phase < frames:
+        times = scan.frame_times_ms
+        when = "" if times is None else f", {times[phase]:.0f} ms"
+        parts.append(f"phase {phase + 1} of {frames}{when}")
+    if slices > 1 and 0 <= z < slices:
+        positions, spacing = scan.geometry.slice_positions_mm, scan.geometry.spacing_mm
+        where = ""
+        if positions is not None:
+            where = f", {abs(positions[z] - positions[0]):.1f} mm"
+        elif spacing is not None:
+            where = f", {z * spacing[0]:.1f} mm"
+        parts.append(f"slice {z + 1} of {slices}{where}")
+    text = "  ·  ".join(parts)
+    return text[:1].upper() + text[1:]
 
 
 def desk_of(viewer: Viewer) -> Desk:

@@ -13,13 +13,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QElapsedTimer, QObject, QTimer
 
 from napari_cardioxai.anatomy.measurements import measure
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.layers import layer_to_labels
 from napari_cardioxai.app.session import Session
-from napari_cardioxai.errors import CardioxaiError
+from napari_cardioxai.errors import MeasurementError
 
 if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from napari_cardioxai.anatomy.labels import Labels
 
 COALESCE_MS = 8
+
+Box = tuple[slice, slice]
 
 
 class LiveMeasure(QObject):
@@ -42,6 +44,8 @@ class LiveMeasure(QObject):
         self._now: list[int] = []
         self._saved: list[int] = []
         self._touched: set[int] = set()
+        self._box: Box = (slice(0), slice(0))
+        self._since_flush = QElapsedTimer()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(COALESCE_MS)
@@ -61,6 +65,8 @@ class LiveMeasure(QObject):
             return
         self._place = self._where()
         self._now = self._saved = checksums(self._layer.data)
+        self._box = box_of(self._layer.data)
+        self._since_flush.start()
         for event, slot in self._wiring(self._layer):
             event.connect(slot)
 
@@ -80,7 +86,10 @@ class LiveMeasure(QObject):
             self._note_any()
             return
         self._touched.add(int(dims.current_step[axis]))
-        self._timer.start()
+        if self._since_flush.elapsed() > COALESCE_MS:
+            self.flush()  # before the canvas is drawn, not after
+        else:
+            self._timer.start()
 
     def _note_any(self, event: Any = None) -> None:
         self._touched.update(range(len(self._now)))
@@ -109,30 +118,26 @@ class LiveMeasure(QObject):
             touched = list(range(len(layer.data)))
         changed = [t for t in touched if self._note_checksum(layer, t)]
         if changed:
-            self._measure()
+            self._measure(layer)
         self._session.set_dirty(self._now != self._saved)
+        self._since_flush.start()
 
     def _note_checksum(self, layer: LabelsLayer, frame: int) -> bool:
         new = checksum(layer.data[frame])
         if new == self._now[frame]:
             return False
         self._now = [*self._now[:frame], new, *self._now[frame + 1 :]]
+        self._box = wider(self._box, box_of(layer.data[frame]))
         return True
 
-    def _measure(self) -> None:
-        labels = self.labels()
-        if labels is None:
-            return
+    def _measure(self, layer: LabelsLayer) -> None:
+        """Measure inside the box that holds every label: the rest counts for nothing."""
+        labels = labels_of(layer)
+        small = replace(labels, data=labels.data[(..., *self._box)], notes=self._session.notes)
         try:
-            self._session.set_measurements(measure(labels))
-        except CardioxaiError:
+            self._session.set_measurements(measure(small))
+        except MeasurementError:
             self._session.set_measurements(None)
-
-    def labels(self) -> Labels | None:
-        """The labels as the layer holds them now; the array is shared with the layer."""
-        if self._layer is None:
-            return None
-        return replace(labels_of(self._layer), notes=self._session.notes)
 
     def checksums_now(self) -> list[int]:
         """State to hand to `mark_saved` once it has reached a file."""
@@ -158,3 +163,21 @@ def checksum(frame: np.ndarray) -> int:
 def checksums(data: Iterable[np.ndarray]) -> list[int]:
     """Checksum of every frame."""
     return [checksum(frame) for frame in data]
+
+
+def box_of(data: np.ndarray) -> Box:
+    """Rows and columns that hold every label of an array of shape (..., y, x)."""
+    flat = data.reshape(-1, *data.shape[-2:])
+    rows, columns = np.flatnonzero(flat.any((0, 2))), np.flatnonzero(flat.any((0, 1)))
+    if not len(rows):
+        return slice(0), slice(0)
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def wider(box: Box, other: Box) -> Box:
+    """The box around two boxes; one of no extent adds nothing."""
+    if box[0].stop == 0 or other[0].stop == 0:
+        return other if box[0].stop == 0 else box
+    pairs = zip(box, other, strict=True)
+    rows, columns = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in pairs)
+    return rows, columns

@@ -24,6 +24,7 @@ from napari_cardioxai.phantom.heart import (
     Heart,
     HeartShape,
     Papillary,
+    Tilt,
 )
 from napari_cardioxai.phantom.volume_curve import MS_PER_MIN, PhantomError, VolumeCurve
 
@@ -65,8 +66,9 @@ class ClassRanges:
     ----------
     edv_ml, ef_percent
         Left ventricle (ACDC statistics).
-    rv_ef_percent
-        Right ventricle; its EDV follows, because both stroke volumes agree.
+    rv_ef_percent, rv_edv_ml
+        Right ventricle. The EDV follows from the EF, because both stroke volumes
+        agree; draws that leave the range (low, high) are repeated.
     wall_mm
         Wall thickness away from any lesion; gives the class's mass.
     heart_rate_bpm
@@ -80,6 +82,7 @@ class ClassRanges:
     edv_ml: Normal
     ef_percent: Normal
     rv_ef_percent: Normal
+    rv_edv_ml: tuple[float, float]
     wall_mm: Normal
     heart_rate_bpm: tuple[float, float] = (52.0, 85.0)
     length_factor: float = 16.6
@@ -91,6 +94,7 @@ _NORMAL = ClassRanges(
     edv_ml=Normal(130, 26, 80, 166),
     ef_percent=Normal(60, 5, 52, 73),
     rv_ef_percent=Normal(55, 8, 46, 68),
+    rv_edv_ml=(85, 225),
     wall_mm=Normal(7.2, 0.8, 5.6, 9.0),
 )
 RANGES: dict[HeartClass, ClassRanges] = {
@@ -99,6 +103,7 @@ RANGES: dict[HeartClass, ClassRanges] = {
         edv_ml=Normal(285, 48, 200, 380),
         ef_percent=Normal(18, 7, 10, 31),
         rv_ef_percent=Normal(32, 14, 15, 60),
+        rv_edv_ml=(80, 300),
         wall_mm=Normal(8.2, 0.8, 6.5, 10.5),
         heart_rate_bpm=(60.0, 90.0),
         length_factor=15.6,
@@ -107,6 +112,7 @@ RANGES: dict[HeartClass, ClassRanges] = {
         edv_ml=Normal(129, 30, 85, 190),
         ef_percent=Normal(67, 7, 56, 80),
         rv_ef_percent=Normal(60, 8, 48, 74),
+        rv_edv_ml=(75, 190),
         wall_mm=Normal(9.6, 0.8, 8.3, 11.2),
         descent_factor=0.75,
     ),
@@ -114,6 +120,7 @@ RANGES: dict[HeartClass, ClassRanges] = {
         edv_ml=Normal(172, 40, 110, 260),
         ef_percent=Normal(31, 6, 18, 39.5),
         rv_ef_percent=Normal(56, 9, 40, 70),
+        rv_edv_ml=(60, 190),
         wall_mm=Normal(8.2, 0.8, 6.6, 10.0),
         heart_rate_bpm=(55.0, 90.0),
         length_factor=16.2,
@@ -122,12 +129,14 @@ RANGES: dict[HeartClass, ClassRanges] = {
         edv_ml=Normal(107, 30, 70, 160),
         ef_percent=Normal(55, 6, 45, 63),
         rv_ef_percent=Normal(31, 8, 18, 39.5),
+        rv_edv_ml=(120, 300),
         wall_mm=Normal(6.9, 0.7, 5.5, 8.5),
     ),
     HeartClass.DYSSYNCHRONY: ClassRanges(
         edv_ml=Normal(250, 45, 170, 340),
         ef_percent=Normal(28, 4, 20, 35),
         rv_ef_percent=Normal(50, 8, 35, 65),
+        rv_edv_ml=(80, 230),
         wall_mm=Normal(8.0, 0.7, 6.5, 9.8),
         heart_rate_bpm=(55.0, 75.0),
         length_factor=15.8,
@@ -226,7 +235,7 @@ def draw_case(
     edv, ef = ranges.edv_ml.draw(shape_rng), ranges.ef_percent.draw(shape_rng)
     lv = _draw_curve(kind, ranges, variation, time_rng, edv, ef)
     sv = lv.sv_ml * Normal(1, 0.02, 0.95, 1.05).draw(shape_rng)
-    rv_edv = sv / (ranges.rv_ef_percent.draw(shape_rng) / 100)
+    rv_edv = _draw_right_edv(ranges, shape_rng, sv)
     rv = replace(
         lv, edv_ml=rv_edv, esv_ml=rv_edv - sv, ejection_skew=0.5, e_share=lv.e_share * 0.95,
         a_duration_ms=0.95 * lv.a_duration_ms, e_duration_ms=0.95 * lv.e_duration_ms,
@@ -238,6 +247,16 @@ def draw_case(
         details = {"pfr_factor": PFR_DYSFUNCTION, "pafr_factor": PAFR_DYSFUNCTION}
     heart = _fit(shape, lv, rv, dyssynchrony)
     return Case(kind, heart, round(height, 1), round(weight, 1), details)
+
+
+def _draw_right_edv(ranges: ClassRanges, rng: np.random.Generator, sv_ml: float) -> float:
+    low, high = ranges.rv_edv_ml
+    for _ in range(200):
+        edv = sv_ml / (ranges.rv_ef_percent.draw(rng) / 100)
+        if low <= edv <= high:
+            return edv
+    # A stroke volume far from the mean: the nearest end of the range that leaves an ESV.
+    return float(max(np.clip(edv, low, high), 1.15 * sv_ml))
 
 
 def impair_filling(curve: VolumeCurve) -> VolumeCurve:
@@ -309,10 +328,11 @@ def _draw_shape(
     return HeartShape(
         long_axis_mm=length + apex_wall,
         apex_wall_mm=apex_wall,
-        cylinder_share=0.33,
+        cylinder_share=0.34,
         mitral_descent_mm=float(np.clip(descent, 3, 17)),
-        tilt_deg=Normal(14, 1.5, 11, 17).draw(rng),
-        tilt_direction_deg=Normal(-160, 30, -230, -90).draw(rng),
+        mitral=Tilt(Normal(16, 1.5, 13, 19).draw(rng), Normal(-160, 25, -210, -110).draw(rng)),
+        tricuspid=Tilt(Normal(13, 2, 9, 17).draw(rng), Normal(85, 15, 55, 115).draw(rng)),
+        tricuspid_offset_mm=float(rng.uniform(-4, 4)),
         wall_mm=tuple(wall * by_ring[r] * rng.normal(1, 0.04) for r in SEGMENT_RING),
         contraction=tuple(float(rng.normal(1 + 0.05 * (r == APICAL), 0.05)) for r in SEGMENT_RING),
         harmonics=tuple(
@@ -320,6 +340,7 @@ def _draw_shape(
             for order, size in ((2, 0.025), (3, 0.012), (4, 0.006))
         ),
         myocardial_change=change,
+        rv_insertion_deg=float(rng.uniform(64, 72)),
         rv_apex_share=float(rng.uniform(0.12, 0.22)),
         rv_roundness=float(rng.uniform(0.55, 0.75)),
         rv_skew=float(rng.uniform(-0.15, 0.2)),
@@ -441,10 +462,15 @@ _LESIONS: dict[HeartClass, Callable[[HeartShape, np.random.Generator], _Lesion]]
 def _fit(
     shape: HeartShape, lv: VolumeCurve, rv: VolumeCurve, dyssynchrony: Dyssynchrony | None
 ) -> Heart:
-    """Build the heart, with as little less tilt of the mitral plane as a wide heart needs."""
+    """Build the heart, with as little less tilt of the valve planes as a wide heart needs."""
     for _ in range(8):
         try:
             return Heart(shape, lv, rv, dyssynchrony)
         except PhantomError:
-            shape = replace(shape, tilt_deg=0.85 * shape.tilt_deg)
+            mitral = replace(shape.mitral, degrees=0.85 * shape.mitral.degrees)
+            tricuspid = replace(shape.tricuspid, degrees=0.85 * shape.tricuspid.degrees)
+            shape = replace(
+                shape, mitral=mitral, tricuspid=tricuspid,
+                tricuspid_offset_mm=0.85 * shape.tricuspid_offset_mm,
+            )
     return Heart(shape, lv, rv, dyssynchrony)

@@ -51,6 +51,30 @@ SEGMENTS = 16
 
 
 @dataclass(frozen=True)
+class Tilt:
+    """Inclination of a valve plane against the short-axis planes.
+
+    Attributes
+    ----------
+    degrees, direction_deg
+        The angle, and the θ of the high side.
+    """
+
+    degrees: float
+    direction_deg: float
+
+    @property
+    def slope(self) -> float:
+        """Rise in mm per mm towards the high side."""
+        return float(np.tan(np.deg2rad(self.degrees)))
+
+    @property
+    def along(self) -> np.ndarray:
+        """Rise in mm per mm of radius at each θ, shape (θ,)."""
+        return self.slope * np.cos(THETA - np.deg2rad(self.direction_deg))
+
+
+@dataclass(frozen=True)
 class Papillary:
     """A papillary muscle: muscle in the image, cavity in the labels.
 
@@ -106,8 +130,10 @@ class HeartShape:
         Part of the cavity's length that is cylinder, at the base.
     mitral_descent_mm
         How far the mitral plane comes down at end-systole.
-    tilt_deg, tilt_direction_deg
-        Angle of the mitral plane to the short-axis plane, and the θ of its high side.
+    mitral, tricuspid
+        Tilt of the planes that end the two ventricles.
+    tricuspid_offset_mm
+        How much higher than the mitral plane the tricuspid plane crosses the long axis.
     wall_mm
         End-diastolic wall thickness of the AHA segments 1 to 16, in the short-axis plane.
     contraction
@@ -139,15 +165,16 @@ class HeartShape:
     apex_wall_mm: float = 6.0
     cylinder_share: float = 0.32
     mitral_descent_mm: float = 13.0
-    tilt_deg: float = 15.0
-    tilt_direction_deg: float = 180.0
+    mitral: Tilt = Tilt(15.0, -160.0)
+    tricuspid: Tilt = Tilt(12.0, 90.0)
+    tricuspid_offset_mm: float = 0.0
     wall_mm: tuple[float, ...] = (7.5,) * SEGMENTS
     contraction: tuple[float, ...] = (1.0,) * SEGMENTS
     thickening: tuple[float | None, ...] = (None,) * SEGMENTS
     harmonics: tuple[tuple[int, float, float], ...] = ()
     septal_flattening: float = 0.0
     myocardial_change: float = 0.0
-    rv_insertion_deg: float = 60.0
+    rv_insertion_deg: float = 68.0
     rv_apex_share: float = 0.14
     rv_roundness: float = 0.75
     rv_skew: float = 0.0
@@ -164,23 +191,24 @@ class Surfaces:
     endo_mm, epi_mm, rv_mm
         Radius at `THETA`, shape (t, z, θ); outside the right ventricle's angles
         `rv_mm` equals `epi_mm`. Zero below the apex.
-    base_mm
-        Signed height of each plane over the mitral plane's middle, in end-diastolic mm, shape (t, z).
-    base_slope
-        Rise of the mitral plane per mm towards `base_direction_deg`.
+    above_mitral_mm, above_tricuspid_mm
+        Signed height of each plane over the axis point of the valve plane that
+        ends the left and the right ventricle, in end-diastolic mm, shape (t, z).
+    mitral, tricuspid
+        How those planes are tilted.
     """
 
     endo_mm: np.ndarray
     epi_mm: np.ndarray
     rv_mm: np.ndarray
-    base_mm: np.ndarray
-    base_slope: float
-    base_direction_deg: float
+    above_mitral_mm: np.ndarray
+    above_tricuspid_mm: np.ndarray
+    mitral: Tilt
+    tricuspid: Tilt
 
-    def below_base(self, radius_mm: np.ndarray) -> np.ndarray:
-        """Whether the point at each θ and this radius, shape (t, z, θ), is ventricle."""
-        towards = np.cos(THETA - np.deg2rad(self.base_direction_deg))
-        return self.base_mm[..., None] <= self.base_slope * radius_mm * towards
+    def left_ventricle(self, radius_mm: np.ndarray) -> np.ndarray:
+        """Whether the point at each θ and this radius, shape (t, z, θ), is below the mitral plane."""
+        return self.above_mitral_mm[..., None] <= self.mitral.along * radius_mm
 
 
 @dataclass(frozen=True)
@@ -220,8 +248,8 @@ class Heart:
         object.__setattr__(self, "_levels", self._quadrature())
         if (reach := self._tilt_reach_mm()) > self.height_mm - self._equator_mm:
             raise PhantomError(
-                f"the mitral plane reaches {reach:.0f} mm below its middle and would cut into the "
-                "ellipsoid; tilt it less or lengthen the cylinder."
+                f"a valve plane reaches {reach:.0f} mm down and would cut into the ellipsoid; "
+                "tilt it less or lengthen the cylinder."
             )
 
     # -- anatomy at end-diastole -------------------------------------------------------
@@ -247,15 +275,13 @@ class Heart:
         apex = self.shape.apex_wall_mm
         return apex + (self.height_mm - apex) / 3, apex + 2 * (self.height_mm - apex) / 3
 
-    @property
-    def _slope(self) -> float:
-        return float(np.tan(np.deg2rad(self.shape.tilt_deg)))
-
     def _tilt_reach_mm(self) -> float:
-        end_diastole = self.beat(np.zeros(1))
-        radius = end_diastole._surfaces_at(np.array([[self.height_mm]])).rv_mm
-        towards = np.cos(THETA - np.deg2rad(self.shape.tilt_direction_deg))
-        return float(np.max(-self._slope * radius * towards))
+        """How far below the mitral plane's middle a valve plane cuts a ventricle, at most."""
+        shape, walls = self.shape, self.beat(np.zeros(1))._surfaces_at(self._top)
+        left = -shape.mitral.along * walls.epi_mm[0, 0]
+        right = -shape.tricuspid.along * walls.rv_mm[0, 0] - shape.tricuspid_offset_mm
+        septal = np.abs(_signed(THETA)) <= np.deg2rad(shape.rv_insertion_deg)
+        return float(max(left.max(), right[septal].max()))
 
     def _rings(self, level_mm: np.ndarray) -> np.ndarray:
         """Weights of the basal, mid and apical ring at Z, shape (..., 3), summing to 1."""
@@ -306,19 +332,15 @@ class Heart:
     @cached_property
     def radius_mm(self) -> float:
         """Mean endocardial radius of the cylinder at end-diastole, from the EDV."""
-        levels, towards = self._levels, self._towards
+        levels = self._levels
         profile = self._profile(levels.level_mm)[:, None]
         square = 0.5 * levels.integrate(profile**2 * self._outline**2)
-        cube = self._slope / 3 * _around(towards * self._outline**3)
+        cube = _around(self.shape.mitral.along * self._outline**3) / 3
         radius = np.sqrt(self.lv.edv_ml * MM3_PER_ML / square)
         for _ in range(20):
             excess = square * radius**2 + cube * radius**3 - self.lv.edv_ml * MM3_PER_ML
             radius -= excess / (2 * square * radius + 3 * cube * radius**2)
         return float(radius)
-
-    @property
-    def _towards(self) -> np.ndarray:
-        return np.cos(THETA - np.deg2rad(self.shape.tilt_direction_deg))
 
     def _end_diastolic(self, level_mm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Endo- and epicardial radius at end-diastole, each (..., θ).
@@ -405,7 +427,7 @@ class Heart:
         endo, epi = self._end_diastolic(levels.level_mm)
         top_endo, top_epi = self._end_diastolic(np.array(self.height_mm))
         wall = levels.integrate(0.5 * (epi**2 - endo**2))
-        wedge = self._slope / 3 * _around(self._towards * (top_epi**3 - top_endo**3))
+        wedge = _around(self.shape.mitral.along * (top_epi**3 - top_endo**3)) / 3
         return float(wall + wedge) / MM3_PER_ML
 
     @property
@@ -452,7 +474,7 @@ class Beat:
         rest, moving = self._radius_parts(levels.level_mm[None])
         top_rest, top_moving = (part[:, 0] for part in self._radius_parts(heart._top))
         # The volume is a cubic in κ; its coefficients are moments of the two parts.
-        wedge = heart._slope / 3 * heart._towards
+        wedge = heart.shape.mitral.along / 3
         square = [
             0.5 * levels.integrate(profile**2 * product)
             for product in (rest**2, -2 * rest * moving, moving**2)
@@ -508,7 +530,7 @@ class Beat:
         natural, fixed = (levels.integrate(np.broadcast_to(a, areas[0].shape)) for a in areas)
         endo = self._endo(heart._top)
         top_natural, top_fixed = self._wall_areas(heart._top, endo)
-        wedge = heart._slope / 3 * heart._towards
+        wedge = heart.shape.mitral.along / 3
         inner = _around(wedge * endo[:, 0] ** 3)
 
         def volume(factor: np.ndarray) -> np.ndarray:
@@ -524,10 +546,12 @@ class Beat:
     def _solve_right(self) -> np.ndarray:
         heart, levels = self.heart, self.heart._levels
         target = heart.rv.volume_ml(self.time_ms) * MM3_PER_ML / self.stretch
-        area = levels.integrate(heart._crescent(levels.level_mm))
-        epi = self._epi(heart._top, self._endo(heart._top))[:, 0]
         crescent = heart._crescent(heart._top)[:, 0]
-        wedge = heart._slope / 3 * heart._towards
+        # From the long axis's crossing of the mitral plane up or down to the tricuspid plane's.
+        area = levels.integrate(heart._crescent(levels.level_mm))
+        area = area + heart.shape.tricuspid_offset_mm * _around(crescent)
+        epi = self._epi(heart._top, self._endo(heart._top))[:, 0]
+        wedge = heart.shape.tricuspid.along / 3
 
         def volume(scale: np.ndarray) -> np.ndarray:
             outer = np.sqrt(epi**2 + 2 * scale[:, None] * crescent)
@@ -549,8 +573,10 @@ class Beat:
         outer = np.sqrt(epi**2 + 2 * self.rv_scale[:, None, None] * heart._crescent(level_mm))
         return Surfaces(
             endo_mm=np.where(inside, endo, 0.0), epi_mm=epi, rv_mm=np.where(inside, outer, 0.0),
-            base_mm=level_mm - heart.height_mm, base_slope=heart._slope,
-            base_direction_deg=heart.shape.tilt_direction_deg,
+            above_mitral_mm=level_mm - heart.height_mm,
+            above_tricuspid_mm=level_mm - heart.height_mm - heart.shape.tricuspid_offset_mm,
+            mitral=heart.shape.mitral,
+            tricuspid=heart.shape.tricuspid,
         )
 
     def wall_thickness_mm(self, height_mm: np.ndarray) -> np.ndarray:
@@ -561,7 +587,7 @@ class Beat:
         plane cuts through the sector.
         """
         walls = self.surfaces(height_mm)
-        whole = walls.below_base(walls.epi_mm) & (walls.endo_mm > 0)
+        whole = walls.left_ventricle(walls.epi_mm) & (walls.endo_mm > 0)
         thickness = np.where(whole, walls.epi_mm - walls.endo_mm, np.nan)
         return np.stack(
             [_sector_mean(thickness, centre, 30.0) for centre in SIX_SECTORS_DEG], axis=-1

@@ -159,8 +159,11 @@ def stack_around(
         of the heart is taken half way between the two ventricles.
     """
     walls = heart.beat(np.zeros(1)).surfaces(np.array([heart.height_mm]))
-    towards = np.cos(THETA - np.deg2rad(walls.base_direction_deg))
-    top = heart.height_mm + float(np.max(walls.base_slope * walls.rv_mm[0, 0] * towards))
+    rise = max(
+        float(np.max(walls.mitral.along * walls.epi_mm[0, 0])),
+        float(np.max(walls.tricuspid.along * walls.rv_mm[0, 0])) + heart.shape.tricuspid_offset_mm,
+    )
+    top = heart.height_mm + rise
     count = int(np.ceil((top - first_mm) / slice_distance_mm)) + 1
     heights = tuple(first_mm + slice_distance_mm * k for k in range(count))
     return _centred(heart, heights, pixel_mm, matrix, septum_deg, centre_shift_mm)
@@ -213,7 +216,7 @@ def rasterise(beat: Beat, grid: Grid, *, faults: Faults | None = None) -> np.nda
     """
     faults = faults or Faults()
     walls = beat.surfaces(np.array(grid.heights_mm))
-    frames, slices = walls.base_mm.shape
+    frames, slices = walls.above_mitral_mm.shape
     labels = np.zeros((frames, slices, *grid.matrix), np.uint8)
     reach = float(walls.rv_mm.max())
     for index in range(slices):
@@ -263,14 +266,19 @@ def _label_slice(walls: Surfaces, index: int, part: _Window) -> np.ndarray:
     endo, epi, rv = (
         angle_table(surface[:, index]) ** 2 for surface in (walls.endo_mm, walls.epi_mm, walls.rv_mm)
     )
-    outside = part.square >= rv[:, part.step]
+    inside = part.square < rv[:, part.step]
     values = np.where(part.square < epi[:, part.step], np.uint8(MYO), np.uint8(RV))
     values[part.square < endo[:, part.step]] = LV
-    values[outside] = 0
-    height = walls.base_slope * part.towards(walls.base_direction_deg)
-    lowest = float(height.min())
-    for frame in np.flatnonzero(walls.base_mm[:, index] > lowest):
-        values[frame][walls.base_mm[frame, index] > height] = 0
+    values[~inside] = 0
+    left = walls.mitral.slope * part.towards(walls.mitral.direction_deg)
+    right = walls.tricuspid.slope * part.towards(walls.tricuspid.direction_deg)
+    for frame, value in enumerate(values):
+        above_left = walls.above_mitral_mm[frame, index] > left
+        if above_left.any():
+            value[above_left & (value != RV)] = 0
+        above_right = walls.above_tricuspid_mm[frame, index] > right
+        if above_right.any():
+            value[above_right & (value == RV)] = 0
     return values
 
 

@@ -74,7 +74,7 @@ class Geometry:
         """
         if self.spacing_mm is None:
             return None
-        if self.slice_positions_mm is None:
+        if self.slice_positions_mm is None or slices < 2:
             return np.full(slices, self.spacing_mm[0])
         gaps = np.abs(np.diff(self.slice_positions_mm))
         return 0.5 * (np.concatenate([gaps[:1], gaps]) + np.concatenate([gaps, gaps[-1:]]))

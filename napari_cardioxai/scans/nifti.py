@@ -207,6 +207,12 @@ def write_nifti(
         nib.save(image, beside)
 
 
+def description_of(path: Path) -> str:
+    """What a NIfTI header says in its description field."""
+    image, _ = _open(Path(path))
+    return image.header["descrip"].item().decode("ascii", "replace")
+
+
 def memory_order(voxels: np.ndarray, storage: StorageOrder) -> np.ndarray:
     """Turn a file's (i, j, k, t) array into ours, (t, z, y, x); inverse of `file_order`."""
     data = voxels.transpose(3, *storage.axes)

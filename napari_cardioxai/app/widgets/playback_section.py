@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
 from napari_cardioxai.app.playback import UNKNOWN_CYCLE_MS, Player
 from napari_cardioxai.app.session import Session
@@ -24,6 +24,10 @@ class PlaybackSection(QWidget):
         self._rate = QLabel()
         self._rate.setObjectName("play_rate")
         self._rate.setWordWrap(True)
+        self.position = QLabel()
+        self.position.setObjectName("position")
+        # It changes with every frame; its width must not lay out the dock anew each time.
+        self.position.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.outlines = QCheckBox("Outlines only")
         self.outlines.setObjectName("outlines")
         self.outlines.toggled.connect(self._draw_outlines)
@@ -32,6 +36,7 @@ class PlaybackSection(QWidget):
         layout.addWidget(self.button, 0, 0)
         layout.addWidget(self._rate, 0, 1)
         layout.addWidget(self.outlines, 0, 2)
+        layout.addWidget(self.position, 1, 0, 1, 3)
         layout.setColumnStretch(1, 1)
         player.playing_changed.connect(self._on_playing)
         session.scan_changed.connect(self._on_scan)

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 from napari_cardioxai.app.session import JobState, Session, Status
 
 NO_MODEL = "no model found"
+LOOKING = "looking for models …"
 DEVICE_NAMES = {"auto": "automatic", "cpu": "CPU", "cuda": "NVIDIA GPU (CUDA)", "mps": "Apple GPU"}
 
 
@@ -48,9 +49,10 @@ class SegmentSection(QWidget):
         form = QGridLayout()
         form.addWidget(QLabel("Model"), 0, 0)
         form.addWidget(self.model, 0, 1)
-        form.addWidget(QLabel("Device"), 1, 0)
-        form.addWidget(self.device, 1, 1)
-        form.setColumnStretch(1, 1)
+        form.addWidget(QLabel("on"), 0, 2)
+        form.addWidget(self.device, 0, 3)
+        form.setColumnStretch(1, 3)
+        form.setColumnStretch(3, 2)
         row = QHBoxLayout()
         for button in (self.segment, self.load, self.blank):
             row.addWidget(button)
@@ -59,6 +61,7 @@ class SegmentSection(QWidget):
         layout.addLayout(form)
         layout.addLayout(row)
         self.set_choices(models=[], devices=["auto", "cpu"])
+        self.model.setItemText(0, LOOKING)
         session.scan_changed.connect(self._enable)
         session.labels_changed.connect(self._enable)
         session.status_changed.connect(self._on_status)

@@ -65,7 +65,6 @@ class StudyDock(QWidget):
             Section("Labels", self.segment_section, name="segment"),
             Section("Results", self.results_section, name="results"),
             self._notes,
-            Section("Save", self.save_section, name="save"),
         ):
             stack.addWidget(part)
         stack.addStretch(1)
@@ -78,6 +77,7 @@ class StudyDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(scroll, 1)
+        layout.addWidget(self.save_section)
         layout.addWidget(self.status_bar)
 
     def _connect(self) -> None:
@@ -93,8 +93,9 @@ class StudyDock(QWidget):
         self.save_section.report_path_chosen.connect(self.actions.save_report)
         self.status_bar.cancel_pressed.connect(self.actions.jobs.cancel)
         self.notes_section.count_changed.connect(self._name_notes)
-        self._name_notes_now()
+        self.notes_section.refresh()
         desk.phase_changed.connect(curve.show_phase)
+        desk.position_changed.connect(self.playback_section.position.setText)
         desk.theme_changed.connect(curve.set_theme)
         curve.phase_chosen.connect(desk.go_to_phase)
 
@@ -130,9 +131,6 @@ class StudyDock(QWidget):
 
     def _name_notes(self, count: int) -> None:
         self._notes.set_title(f"Notes ({count})" if count else "Notes")
-
-    def _name_notes_now(self) -> None:
-        self.notes_section.refresh()
 
     # Dropping ---------------------------------------------------------------------
 
