@@ -66,4 +66,6 @@ class Labels:
 
     def __post_init__(self) -> None:
         if self.data.ndim != 4:
-            raise LabelError(f"labels need the axes (t, z, y, x), but have shape {self.data.shape}.")
+            raise LabelError(
+                f"labels need the axes (t, z, y, x), but have shape {self.data.shape}."
+            )

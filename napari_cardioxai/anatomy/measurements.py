@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_cardioxai.anatomy.dyssynchrony import dyssynchrony_index, regional_volumes_ml
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
+from napari_cardioxai.anatomy.rates import Rates, filling_rates, why_truncated
+from napari_cardioxai.anatomy.segments import AHA_NAMES
 from napari_cardioxai.anatomy.volumes import (
     LV,
     MYO,
@@ -17,10 +20,32 @@ from napari_cardioxai.anatomy.volumes import (
     frame_volume_ml,
     volume_curve_ml,
 )
+from napari_cardioxai.anatomy.walls import (
+    WallThickness,
+    thickening_percent,
+    thickening_variance,
+    wall_thickness,
+)
 from napari_cardioxai.errors import MeasurementError
 
 MYOCARDIAL_DENSITY_G_PER_ML = 1.05  # Kawel-Boehm 2020
 CYCLE_MISMATCH = 0.10  # first against last frame, Clough et al. 2019
+# Index per body surface area and what it divides.
+INDICES = {
+    "edvi_ml_m2": "edv_ml",
+    "esvi_ml_m2": "esv_ml",
+    "svi_ml_m2": "sv_ml",
+    "lvmi_g_m2": "lvm_g",
+    "cardiac_index_l_min_m2": "cardiac_output_l_min",
+    "rv_edvi_ml_m2": "rv_edv_ml",
+    "rv_esvi_ml_m2": "rv_esv_ml",
+}
+IN_ML = ("edv_ml", "esv_ml", "sv_ml", "per_ml_s", "pfr_ml_s", "pafr_ml_s")
+RATES = (
+    *("per_ml_s", "pfr_ml_s", "pafr_ml_s", "per_edv_s", "pfr_edv_s", "pafr_edv_s"),
+    *("tper_ms", "tpfr_ms", "diastasis_ms", "third_filling_fraction", "ea_ratio"),
+)
+PerSegment = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -46,6 +71,34 @@ class Measurements:
         Myocardial mass at end-diastole (of the only frame if there is one), in g.
     rv_edv_ml, rv_esv_ml, rv_sv_ml, rv_ef_percent
         Right ventricle, from the extremes of its own curve.
+    per_ml_s, pfr_ml_s, pafr_ml_s, per_edv_s, pfr_edv_s, pafr_edv_s
+        Peak ejection, early and atrial filling rate, in mL/s and in EDV/s.
+    tper_ms, tpfr_ms, diastasis_ms
+        Time of PER after end-diastole, of PFR after end-systole, and of
+        diastasis after end-diastole.
+    third_filling_fraction, ea_ratio
+        Share of the stroke volume back after a third of diastole; PFR / PAFR.
+    rate_note
+        How the rates were taken, and why one is missing; None without a curve.
+    rv_per_ml_s, ..., rv_rate_note
+        The same of the right ventricle.
+    wall_ed_mm, wall_es_mm, thickening_percent
+        Radial wall thickness and thickening of the AHA segments 1 to 17; None
+        per segment where it is not shown, as always for 17. None where
+        myocardium or right ventricle are not labelled.
+    wall_ed_max_mm
+        The largest of `wall_ed_mm`.
+    thickening_variance_percent2
+        Variance of thickening (in %) over the six segments of a slice, mean of
+        the basal and mid slices, in %² (Clough et al. 2019).
+    sdi_percent
+        Systolic dyssynchrony index: standard deviation over segments of the time
+        to their smallest cavity volume, in % of the heart cycle.
+    bsa_m2
+        Body surface area (Mosteller), where height and weight were given.
+    edvi_ml_m2, esvi_ml_m2, svi_ml_m2, lvmi_g_m2, cardiac_index_l_min_m2
+        Volumes, mass and output per body surface area; `rv_edvi_ml_m2` and
+        `rv_esvi_ml_m2` likewise.
     notes
         Sentences on assumptions and on what looks wrong.
     """
@@ -66,6 +119,44 @@ class Measurements:
     rv_esv_ml: float | None = None
     rv_sv_ml: float | None = None
     rv_ef_percent: float | None = None
+    per_ml_s: float | None = None
+    pfr_ml_s: float | None = None
+    pafr_ml_s: float | None = None
+    per_edv_s: float | None = None
+    pfr_edv_s: float | None = None
+    pafr_edv_s: float | None = None
+    tper_ms: float | None = None
+    tpfr_ms: float | None = None
+    diastasis_ms: float | None = None
+    third_filling_fraction: float | None = None
+    ea_ratio: float | None = None
+    rate_note: str | None = None
+    rv_per_ml_s: float | None = None
+    rv_pfr_ml_s: float | None = None
+    rv_pafr_ml_s: float | None = None
+    rv_per_edv_s: float | None = None
+    rv_pfr_edv_s: float | None = None
+    rv_pafr_edv_s: float | None = None
+    rv_tper_ms: float | None = None
+    rv_tpfr_ms: float | None = None
+    rv_diastasis_ms: float | None = None
+    rv_third_filling_fraction: float | None = None
+    rv_ea_ratio: float | None = None
+    rv_rate_note: str | None = None
+    wall_ed_mm: PerSegment | None = None
+    wall_es_mm: PerSegment | None = None
+    thickening_percent: PerSegment | None = None
+    wall_ed_max_mm: float | None = None
+    thickening_variance_percent2: float | None = None
+    sdi_percent: float | None = None
+    bsa_m2: float | None = None
+    edvi_ml_m2: float | None = None
+    esvi_ml_m2: float | None = None
+    svi_ml_m2: float | None = None
+    lvmi_g_m2: float | None = None
+    cardiac_index_l_min_m2: float | None = None
+    rv_edvi_ml_m2: float | None = None
+    rv_esvi_ml_m2: float | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -89,16 +180,67 @@ class Measurements:
             ("RV end-systolic volume", self.rv_esv_ml, ".0f", "mL"),
             ("RV stroke volume", self.rv_sv_ml, ".0f", "mL"),
             ("RV ejection fraction", self.rv_ef_percent, ".0f", "%"),
+            ("LV end-diastolic volume index", self.edvi_ml_m2, ".0f", "mL/m²"),
+            ("LV end-systolic volume index", self.esvi_ml_m2, ".0f", "mL/m²"),
+            ("LV stroke volume index", self.svi_ml_m2, ".0f", "mL/m²"),
+            ("LV mass index", self.lvmi_g_m2, ".0f", "g/m²"),
+            ("Cardiac index", self.cardiac_index_l_min_m2, ".1f", "L/min/m²"),
+            ("RV end-diastolic volume index", self.rv_edvi_ml_m2, ".0f", "mL/m²"),
+            ("RV end-systolic volume index", self.rv_esvi_ml_m2, ".0f", "mL/m²"),
+            ("Body surface area", self.bsa_m2, ".2f", "m²"),
         )
-        rows = [
-            (name, format(v, digits), unit) for name, v, digits, unit in numbers if v is not None
-        ]
+        rows = _known(numbers)
+        rows += [*self._rate_rows("", "LV"), *self._timing_rows(), *self._rate_rows("rv_", "RV")]
+        rows += self._wall_rows()
         if self.volume_ml is not None and len(self.volume_ml) == 1:
             rows.append(("LV volume", f"{self.volume_ml[0]:.0f}", "mL"))
         for name, frame in (("End-diastole", self.ed_frame), ("End-systole", self.es_frame)):
             if frame is not None:
                 rows.append((name, self._when(frame), ""))
         return rows
+
+    def _rate_rows(self, prefix: str, name: str) -> list[tuple[str, str, str]]:
+        per, pfr, pafr = (getattr(self, f"{prefix}{rate}_ml_s") for rate in ("per", "pfr", "pafr"))
+        rows = _known(
+            (
+                (f"{name} peak ejection rate", per, ".0f", "mL/s"),
+                (f"{name} peak filling rate", pfr, ".0f", "mL/s"),
+                (f"{name} peak atrial filling rate", pafr, ".0f", "mL/s"),
+            )
+        )
+        if pfr is not None and pafr is None:
+            rows.append((f"{name} peak atrial filling rate", "not separable", ""))
+        return rows
+
+    def _timing_rows(self) -> list[tuple[str, str, str]]:
+        third = self.third_filling_fraction
+        return _known(
+            (
+                ("LV peak ejection rate / EDV", self.per_edv_s, ".1f", "EDV/s"),
+                ("LV peak filling rate / EDV", self.pfr_edv_s, ".1f", "EDV/s"),
+                ("LV atrial filling rate / EDV", self.pafr_edv_s, ".1f", "EDV/s"),
+                ("LV E/A of filling rates", self.ea_ratio, ".1f", ""),
+                ("Peak ejection after ED", self.tper_ms, ".0f", "ms"),
+                ("Peak filling after ES", self.tpfr_ms, ".0f", "ms"),
+                ("Diastasis after ED", self.diastasis_ms, ".0f", "ms"),
+                ("Filled by 1/3 of diastole", None if third is None else 100 * third, ".0f", "%"),
+            )
+        )
+
+    def _wall_rows(self) -> list[tuple[str, str, str]]:
+        rows = []
+        if self.wall_ed_mm is not None and self.wall_ed_max_mm is not None:
+            place = AHA_NAMES[self.wall_ed_mm.index(self.wall_ed_max_mm)]
+            rows.append((f"Thickest wall at ED ({place})", f"{self.wall_ed_max_mm:.1f}", "mm"))
+        shown = [t for t in self.thickening_percent or () if t is not None]
+        mean = float(np.mean(shown)) if shown else None
+        return rows + _known(
+            (
+                ("Mean wall thickening", mean, ".0f", "%"),
+                ("Variance of wall thickening", self.thickening_variance_percent2, ".0f", "%²"),
+                ("Dyssynchrony index", self.sdi_percent, ".1f", "%"),
+            )
+        )
 
     def _when(self, frame: int) -> str:
         if self.frame_times_ms is None:
@@ -107,14 +249,34 @@ class Measurements:
         return f"frame {frame + 1} of {count}, {time:.0f} ms"
 
 
-def measure(labels: Labels) -> Measurements:
-    """Volumes, ejection fraction, mass, heart rate and output, as far as labels allow.
+def _known(
+    numbers: tuple[tuple[str, float | None, str, str], ...],
+) -> list[tuple[str, str, str]]:
+    """Rows of the numbers that are known: name, value with its decimals, unit."""
+    return [(name, format(v, digits), unit) for name, v, digits, unit in numbers if v is not None]
+
+
+def measure(
+    labels: Labels, *, height_cm: float | None = None, weight_kg: float | None = None
+) -> Measurements:
+    """Volumes, function, rates, walls and indices, as far as labels allow.
+
+    Walls are measured only where myocardium and right ventricle are labelled.
+
+    Parameters
+    ----------
+    labels
+        What was segmented or drawn.
+    height_cm, weight_kg
+        Body size for the indices; both or none.
 
     Raises
     ------
     MeasurementError
-        When no voxel is labelled as left-ventricular cavity.
+        When no voxel is labelled as left-ventricular cavity, or when height and
+        weight are not positive or only one is given.
     """
+    bsa = _body_surface_m2(height_cm, weight_kg)
     notes = list(labels.notes)
     sized = labels
     if labels.geometry.spacing_mm is None:
@@ -127,9 +289,14 @@ def measure(labels: Labels) -> Measurements:
     if len(curve) == 1:
         notes.append("There is one frame only: its volume, but no ejection fraction.")
     lv, said = _ejection(curve, LV)
-    rv, rv_said = _ejection(volume_curve_ml(sized, RV), RV)
+    rv_curve = volume_curve_ml(sized, RV)
+    rv, rv_said = _ejection(rv_curve, RV)
     cycle_ms, cycle_said = _cycle_ms(labels)
-    notes += [*said, *rv_said, *cycle_said, *_closing_note(curve)]
+    lv_rates, lv_rates_said = _rates(curve, lv, labels, "")
+    rv_rates, rv_rates_said = _rates(rv_curve, rv, labels, "rv_")
+    walls, walls_said = _walls(labels, curve, lv)
+    rates_said = dict.fromkeys([*lv_rates_said, *rv_rates_said])
+    notes += [*said, *rv_said, *cycle_said, *_closing_note(curve), *rates_said, *walls_said]
     times = labels.frame_times_ms
     measured = Measurements(
         edv_ml=None if lv is None else lv.edv_ml,
@@ -149,24 +316,111 @@ def measure(labels: Labels) -> Measurements:
         rv_sv_ml=None if rv is None else rv.sv_ml,
         rv_ef_percent=None if rv is None else rv.percent,
         notes=tuple(notes),
+        **lv_rates,
+        **rv_rates,
+        **walls,
     )
-    return measured if sized is labels else _without_sizes(measured)
+    return _indexed(measured if sized is labels else _without_sizes(measured), bsa)
 
 
 def _without_sizes(measured: Measurements) -> Measurements:
     """The same without every number that needs a pixel size."""
+    sized: dict[str, Any] = dict.fromkeys([*IN_ML, *(f"rv_{key}" for key in IN_ML)])
     return replace(
         measured,
-        edv_ml=None,
-        esv_ml=None,
-        sv_ml=None,
         volume_ml=None,
         cardiac_output_l_min=None,
         lvm_g=None,
-        rv_edv_ml=None,
-        rv_esv_ml=None,
-        rv_sv_ml=None,
+        **sized,
     )
+
+
+def _body_surface_m2(height_cm: float | None, weight_kg: float | None) -> float | None:
+    """Body surface area after Mosteller 1987, in m²."""
+    if height_cm is None and weight_kg is None:
+        return None
+    if height_cm is None or weight_kg is None or not (height_cm > 0 and weight_kg > 0):
+        raise MeasurementError("Indices need the height in cm and the weight in kg, both positive.")
+    return float(np.sqrt(height_cm * weight_kg / 3600.0))
+
+
+def _indexed(measured: Measurements, bsa_m2: float | None) -> Measurements:
+    if bsa_m2 is None:
+        return measured
+    known = {index: getattr(measured, key) for index, key in INDICES.items()}
+    indices = {index: v / bsa_m2 for index, v in known.items() if v is not None}
+    return replace(measured, bsa_m2=bsa_m2, **indices)
+
+
+def _rates(
+    curve: np.ndarray, found: EjectionFraction | None, labels: Labels, prefix: str
+) -> tuple[dict[str, Any], list[str]]:
+    """Attributes of the rates of one ventricle, and what must be said about them."""
+    if found is None:
+        return {}, []
+    rates = filling_rates(curve, labels.frame_times_ms, cycle_ms=labels.cycle_ms)
+    values: dict[str, Any] = {prefix + key: getattr(rates, key) for key in RATES}
+    values[f"{prefix}rate_note"] = _rate_note(rates)
+    name = "RV" if prefix else "LV"
+    # Without any rate the reason lies in the frames, which both ventricles share.
+    said = rates.note if rates.curve is None else f"{name} rates: {rates.note}"
+    return values, [said] if rates.note else []
+
+
+def _rate_note(rates: Rates) -> str:
+    return " ".join(part for part in (rates.method, rates.note) if part)
+
+
+def _walls(
+    labels: Labels, curve: np.ndarray, found: EjectionFraction | None
+) -> tuple[dict[str, Any], list[str]]:
+    """Attributes of the wall, and what must be said about them."""
+    ed = int(np.argmax(curve))
+    both = all((labels.data[ed] == structure).any() for structure in (MYO, RV))
+    if labels.geometry.spacing_mm is None or not both:
+        return {}, []
+    frames = (ed,) if found is None else (ed, found.es_frame)
+    try:
+        walls = wall_thickness(labels, ed_frame=ed, frames=frames)
+    except MeasurementError as error:
+        return {}, [f"No wall segments: {error}"]
+    values: dict[str, Any] = {"wall_ed_mm": _per_segment(walls.aha_mm[0])}
+    values["wall_ed_max_mm"] = max((w for w in values["wall_ed_mm"] if w is not None), default=None)
+    notes = list(walls.notes)
+    if found is not None:
+        motion, said = _wall_motion(labels, curve, walls)
+        values |= motion
+        notes += said
+    return values, notes
+
+
+def _wall_motion(
+    labels: Labels, curve: np.ndarray, walls: WallThickness
+) -> tuple[dict[str, Any], list[str]]:
+    """Thickening and dyssynchrony of walls measured at end-diastole and end-systole."""
+    values: dict[str, Any] = {
+        "wall_es_mm": _per_segment(walls.aha_mm[1]),
+        "thickening_percent": _per_segment(thickening_percent(*walls.aha_mm)),
+    }
+    notes = []
+    try:
+        by_slice = thickening_percent(*walls.segment_mm)
+        values["thickening_variance_percent2"] = thickening_variance(by_slice, walls.rings)
+    except MeasurementError as error:
+        notes.append(f"No variance of wall thickening: {error}")
+    if not curve.all() or why_truncated(curve):
+        return values, [*notes, "No dyssynchrony index: the frames do not show a whole cycle."]
+    try:
+        regional = regional_volumes_ml(labels, reference=walls.reference, rings=walls.rings)
+        values["sdi_percent"] = dyssynchrony_index(regional)
+    except MeasurementError as error:
+        notes.append(f"No dyssynchrony index: {error}")
+    return values, notes
+
+
+def _per_segment(values: np.ndarray) -> PerSegment:
+    """Plain numbers, None for what is not known."""
+    return tuple(float(v) if np.isfinite(v) else None for v in values)
 
 
 def _ejection(curve: np.ndarray, structure: int) -> tuple[EjectionFraction | None, list[str]]:

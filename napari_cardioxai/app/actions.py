@@ -13,28 +13,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Layer
-from qtpy.QtCore import QObject
+from napari.layers import Image, Layer
+from napari.layers import Labels as LabelsLayer
+from qtpy.QtCore import QObject, Signal
 
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.layer_styles import LABELS_STYLE, SCAN_STYLE
 from napari_cardioxai.app.layers import (
     blank_labels,
+    dress_as_labels,
     in_memory,
     labels_to_layer,
     layer_to_scan,
+    load_units,
     origin_of,
     scan_to_layer,
 )
 from napari_cardioxai.app.live_measure import LiveMeasure, labels_of
 from napari_cardioxai.app.session import JobState, Session, Status, session_of
-from napari_cardioxai.app.workers import Job, JobRunner, leave_a_core_to_the_window
+from napari_cardioxai.app.workers import Job, JobRunner, leave_a_core_to_the_window, sentence
 from napari_cardioxai.errors import CardioxaiError, LabelError, MeasurementError
 from napari_cardioxai.progress import Progress
 
 if TYPE_CHECKING:
-    from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
     from napari_cardioxai.anatomy.measurements import Measurements
@@ -45,6 +47,8 @@ LABELS_NAME = "Labels"
 
 class StudyActions(QObject):
     """The verbs of the Study dock for one viewer."""
+
+    choices_found = Signal(object)
 
     def __init__(self, viewer: Viewer, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -98,9 +102,7 @@ class StudyActions(QObject):
         layer = self._add(Layer.create(*scan_to_layer(scan, contrast_limits=limits)))
         self.session.set_scan(scan, layer, series)
         self._show_middle(scan)
-        frames, slices, height, width = scan.data.shape
-        text = f"{scan.name}: {frames} × {slices} × {height} × {width}."
-        self.session.set_status(Status(JobState.DONE, text))
+        self.session.set_status(Status(JobState.DONE, f"Opened {scan.name}."))
 
     def _show_middle(self, scan: Scan) -> None:
         self.viewer.dims.ndisplay = 2
@@ -116,14 +118,23 @@ class StudyActions(QObject):
             self._is_ours = False
 
     def _on_inserted(self, event: Any) -> None:
-        """Take over a scan that napari opened itself: dropped on the canvas, or a sample."""
-        layer = event.value
-        if self._is_ours or self.session.scan is not None or self.jobs.is_running:
+        """Take over what napari made itself.
+
+        A scan that was dropped on the canvas or opened as a sample, and empty
+        labels from the button above the layer list.
+        """
+        layer, session = event.value, self.session
+        if self._is_ours or self.jobs.is_running:
             return
-        if type(layer).__name__ != "Image" or origin_of(layer.metadata) is None:
+        if session.scan is None:
+            if isinstance(layer, Image) and origin_of(layer.metadata) is not None:
+                attributes = {"metadata": layer.metadata, "name": layer.name}
+                session.set_scan(layer_to_scan(layer.data, attributes), layer, -1)
             return
-        attributes = {"metadata": layer.metadata, "name": layer.name}
-        self.session.set_scan(layer_to_scan(layer.data, attributes), layer, -1)
+        fits = isinstance(layer, LabelsLayer) and layer.data.shape == session.scan.data.shape
+        if fits and session.labels_layer is None:
+            dress_as_labels(layer, session.scan)
+            session.set_labels(layer, provenance=_drawn_by_hand())
 
     def _on_removed(self, event: Any) -> None:
         if event.value is self.session.labels_layer:
@@ -133,10 +144,10 @@ class StudyActions(QObject):
 
     # Labels -------------------------------------------------------------------
 
-    def list_choices(self, show: Callable[..., None]) -> None:
+    def list_choices(self) -> None:
         """Ask for models and devices beside everything else: it imports torch, which takes long.
 
-        Calls `show(models=..., devices=...)`.
+        Ends in `choices_found` with {"models": names, "devices": names}.
         """
 
         def work(on_progress: Progress) -> dict[str, list[str]]:
@@ -146,8 +157,13 @@ class StudyActions(QObject):
             return {"models": studies.available_models(), "devices": studies.available_devices()}
 
         job = Job(work)
-        job.succeeded.connect(lambda choices: show(**choices))
+        job.succeeded.connect(self.choices_found)
+        job.failed.connect(self._no_choices)
         job.start()
+
+    def _no_choices(self, error: Exception) -> None:
+        text = sentence(f"the models cannot be listed ({error})")
+        self.session.set_status(Status(JobState.FAILED, text))
 
     def segment(self, model: str, device: str) -> bool:
         """Segment every frame and slice of the loaded scan."""
@@ -194,8 +210,7 @@ class StudyActions(QObject):
         """Add an empty labels layer to draw in."""
         scan = self.session.scan
         if scan is not None and self.session.labels_layer is None:
-            provenance = {"labels": "drawn by hand", "date": date.today().isoformat()}
-            self._show_labels(blank_labels(scan), provenance, ())
+            self._show_labels(blank_labels(scan), _drawn_by_hand(), ())
 
     def _start_labelling(self, name: str, work: Callable[[Progress], Any]) -> bool:
         def show(result: Any) -> None:
@@ -205,11 +220,21 @@ class StudyActions(QObject):
             else:
                 self._write_into_layer(change, provenance, notes)
             self.session.set_measurements(measurements)
+            self._say_labelled(provenance)
 
         started = self.jobs.start(name, work, on_done=show, on_end=self._unlock_labels)
         if not started:
             self._unlock_labels()
         return started
+
+    def _say_labelled(self, provenance: dict[str, str]) -> None:
+        source = provenance.get("labels", provenance.get("model", ""))
+        parts = [f"Labels from {source}"]
+        if "device" in provenance:
+            parts.append(f"on {provenance['device'].upper()}")
+        if "segmentation" in provenance:
+            parts.append(f"in {provenance['segmentation']}")
+        self.session.set_status(Status(JobState.DONE, f"{' '.join(parts)}."))
 
     def _lock_labels(self) -> np.ndarray | None:
         """Keep the brush off the labels while their successor is made; returns their array."""
@@ -242,7 +267,7 @@ class StudyActions(QObject):
         Replacing `layer.data` would leave the old history behind, and undo
         would then write stale voxels into the new result.
         """
-        layer: LabelsLayer | None = self.session.labels_layer
+        layer = self.session.labels_layer
         if layer is None:
             return
         layer.data_setitem(*change)
@@ -325,8 +350,13 @@ class StudyActions(QObject):
 
 def _load(entry: Any, on_progress: Progress) -> tuple[Scan, tuple[float, float]]:
     """A series with its pixels and its display limits; runs in a worker."""
+    load_units()
     scan = in_memory(entry.load(on_progress))
     return scan, SCAN_STYLE.contrast_limits(scan)
+
+
+def _drawn_by_hand() -> dict[str, str]:
+    return {"labels": "drawn by hand", "date": date.today().isoformat()}
 
 
 def _thumbnail(entry: Any) -> np.ndarray | None:

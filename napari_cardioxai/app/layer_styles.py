@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES
+from napari_cardioxai.report.style import STRUCTURE_COLOURS
 from napari_cardioxai.scans.scan import Scan
-
-# Red, green and blue as readers know them, in shades that stay apart (CIE lightness and hue)
-# for deuteranopes, protanopes and tritanopes; tests/app holds them to it.
-STRUCTURE_COLOURS: dict[int, str] = {1: "#e8402a", 2: "#3fd98b", 3: "#2f6fe0"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class ScanStyle:
     colormap: str = "gray"
     interpolation2d: str = "linear"
     low_percentile: float = 0.5
-    high_percentile: float = 99.7
+    high_percentile: float = 99.0
 
     def contrast_limits(self, scan: Scan) -> tuple[float, float]:
         """Display limits for the whole cine, the same for every frame; call it in a worker.
@@ -58,15 +55,19 @@ class LabelsStyle:
     Attributes
     ----------
     colours
-        Label value to colour.
+        Label value to colour; the window and the report share them.
     opacity
         Of the filled areas; the heart must stay visible below.
+    outline_opacity, outline_width
+        When only the borders are drawn; width in pixels of the image.
     brush_size
         First size of napari's brush, in pixels.
     """
 
     colours: dict[int, str] = field(default_factory=lambda: dict(STRUCTURE_COLOURS))
     opacity: float = 0.45
+    outline_opacity: float = 0.9
+    outline_width: int = 1
     brush_size: int = 6
 
     def as_kwargs(self) -> dict[str, Any]:

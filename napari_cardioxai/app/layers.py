@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from napari_cardioxai.app.layer_styles import LABELS_STYLE, SCAN_STYLE
 from napari_cardioxai.errors import LabelError, ScanError
 from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.scans.scan import Kind, Provenance, Scan
+
+if TYPE_CHECKING:
+    from napari.layers import Labels as LabelsLayer
 
 # Written by this module into `layer.metadata`, read by it and by the writers.
 METADATA_KEY = "napari_cardioxai"
@@ -194,6 +197,15 @@ def layer_to_labels(data: Any, attributes: Mapping[str, Any]) -> Labels:
     )
 
 
+def dress_as_labels(layer: LabelsLayer, scan: Scan) -> None:
+    """Give a labels layer that napari made on the grid of a scan our origin, names and colours."""
+    attributes = labels_to_layer(replace(blank_labels(scan), data=np.zeros((1,) * 4, np.uint8)))[1]
+    layer.metadata = {**layer.metadata, **attributes["metadata"]}
+    layer.colormap = attributes["colormap"]
+    layer.features = attributes["features"]
+    layer.opacity = attributes["opacity"]
+
+
 def blank_labels(scan: Scan) -> Labels:
     """Empty labels on the grid of a scan."""
     return Labels(
@@ -207,6 +219,17 @@ def blank_labels(scan: Scan) -> Labels:
 def in_memory(scan: Scan) -> Scan:
     """The scan with its array decoded; call it in a worker."""
     return scan if isinstance(scan.data, np.ndarray) else replace(scan, data=np.asarray(scan.data))
+
+
+def load_units() -> None:
+    """Read the definitions of units that layers are given; call it in a worker.
+
+    The first layer with units makes pint parse them, which would hold the
+    window for a third of a second.
+    """
+    import pint
+
+    pint.get_application_registry().parse_units("ms")
 
 
 def _four_axes(data: Any) -> np.ndarray | None:

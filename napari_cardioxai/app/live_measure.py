@@ -73,7 +73,7 @@ class LiveMeasure(QObject):
     def _wiring(self, layer: LabelsLayer) -> tuple[tuple[Any, Any], ...]:
         return (
             (layer.events.labels_update, self._note_visible),  # while the brush moves
-            (layer.events.paint, self._note_any),  # a stroke, a fill or a result is complete
+            (layer.events.paint, self._note_stroke),  # a stroke, a fill or a result is complete
             (layer.events.set_data, self._note_redraw),  # undo, redo, and every step of a slider
             (layer.events.data, self._note_any),  # someone replaced the whole array
         )
@@ -90,6 +90,12 @@ class LiveMeasure(QObject):
             self.flush()  # before the canvas is drawn, not after
         else:
             self._timer.start()
+
+    def _note_stroke(self, event: Any) -> None:
+        """Frames from the history item; it is announced before its voxels are written."""
+        for atom in event.value:
+            self._touched |= frames_of(atom)
+        self._timer.start()
 
     def _note_any(self, event: Any = None) -> None:
         self._touched.update(range(len(self._now)))
@@ -148,6 +154,18 @@ class LiveMeasure(QObject):
         """Say that this state needs no saving: it is in a file, or came out of a model."""
         self._saved = checksums_then
         self._session.set_dirty(self._now != self._saved)
+
+
+def frames_of(atom: Any) -> set[int]:
+    """Frames that one atom of napari's edit history touches.
+
+    An atom of brush, fill and polygon has a box of slices as `slice_key`; one
+    of `data_setitem` is a tuple that starts with an index array per axis.
+    """
+    if hasattr(atom, "slice_key"):
+        phases = atom.slice_key[0]
+        return set(range(phases.start, phases.stop))
+    return set(np.unique(atom[0][0]).tolist())
 
 
 def labels_of(layer: LabelsLayer) -> Labels:

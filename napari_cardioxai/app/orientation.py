@@ -21,7 +21,7 @@ EDGES = {
 }
 
 _TEXT = "#ffe9a8"
-_BEHIND = (0.0, 0.0, 0.0, 0.55)
+_BEHIND = (0.0, 0.0, 0.0, 0.75)
 
 
 class OrientationLetters:

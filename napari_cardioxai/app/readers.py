@@ -35,7 +35,20 @@ def read(path: str | Sequence[str]) -> list[LayerData]:
     from napari_cardioxai.scans.catalogue import load_scan
 
     one = isinstance(path, str | os.PathLike)
-    return [scan_to_layer(load_scan(Path(path) if one else [Path(p) for p in path]))]
+    scan = load_scan(Path(path) if one else [Path(p) for p in path])
+    _letters_on_the_canvas()
+    return [scan_to_layer(scan)]
+
+
+def _letters_on_the_canvas() -> None:
+    """Give the viewer that is opening the file its orientation letters, if there is one."""
+    import napari
+
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        from napari_cardioxai.app.desk import desk_of
+
+        desk_of(viewer)
 
 
 def looks_like_scan(path: Path) -> bool:

@@ -13,6 +13,7 @@ from napari_cardioxai.errors import CardioxaiError
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
+    from napari_cardioxai.app.session import Status
     from napari_cardioxai.app.widgets.study import StudyDock
 
 PLUGIN, WIDGET = "napari-cardioxai", "Study"
@@ -28,17 +29,14 @@ def launch(path: Path | None = None, *, run_main_job: bool = False) -> None:
     path
         A study to open, or None for an empty window.
     run_main_job
-        Whether to segment it right away.
+        Whether to segment it as soon as it is open.
     """
     import_torch_before_qt()
     import napari
 
     viewer = open_window(path)
     if run_main_job:
-        # Once the window is up: the job starts from the event loop, as a press on Segment would.
-        from qtpy.QtCore import QTimer
-
-        QTimer.singleShot(0, lambda: main_job(viewer))
+        segment_when_open(viewer)
     napari.run()
 
 
@@ -66,21 +64,33 @@ def study_dock(viewer: Viewer) -> StudyDock:
     return dock
 
 
-def main_job(viewer: Viewer, *, model: str | None = None, device: str = "auto") -> None:
-    """Load, segment and show the middle of the heart at end-diastole, as a person would.
+def segment_when_open(
+    viewer: Viewer, *, model: str | None = None, on_end: Callable[[], None] | None = None
+) -> None:
+    """Segment the study that is being opened, then show the heart at end-diastole.
 
-    Raises
-    ------
-    CardioxaiError
-        When a step fails; the message is the one on the panel.
+    It follows the session's status instead of waiting, so the window stays a
+    window all along. `on_end` is called once, also when a step fails or is
+    cancelled; the panel then says why.
     """
+    from napari_cardioxai.app.session import JobState
     from napari_cardioxai.studies import DEFAULT_MODEL
 
     dock = study_dock(viewer)
-    wait_for_job(viewer)
-    dock.actions.segment(model or DEFAULT_MODEL, device)
-    wait_for_job(viewer)
-    show_end_diastole(viewer)
+    session = dock.session
+
+    def follow(status: Status) -> None:
+        if status.state is JobState.DONE and session.scan is None:
+            return  # the study is read and not on screen yet
+        if status.state is JobState.DONE and session.labels_layer is None:
+            dock.actions.segment(model or DEFAULT_MODEL, "auto")
+        elif status.state in (JobState.DONE, JobState.CANCELLED, JobState.FAILED):
+            session.status_changed.disconnect(follow)
+            show_end_diastole(viewer)
+            if on_end is not None:
+                on_end()
+
+    session.status_changed.connect(follow)
 
 
 def show_end_diastole(viewer: Viewer) -> None:
@@ -107,10 +117,18 @@ def screenshot_main_job(path: Path, picture: Path, *, model: str | None = None) 
     Returns
     -------
     The picture's path.
+
+    Raises
+    ------
+    CardioxaiError
+        When a step fails; the message is the one on the panel.
     """
     viewer = open_window(path)
     try:
-        main_job(viewer, model=model)
+        ended: list[bool] = []
+        segment_when_open(viewer, model=model, on_end=lambda: ended.append(True))
+        process_until(lambda: ended, _LONGEST_JOB_S)
+        wait_for_job(viewer)
         process_events(0.5)
         picture.parent.mkdir(parents=True, exist_ok=True)
         viewer.screenshot(str(picture), canvas_only=False, flash=False)

@@ -163,8 +163,13 @@ class JobRunner(QObject):
         on_done = self._on_done
         if not self._end() or on_done is None:
             return
-        self._session.set_status(Status(JobState.DONE, f"{self._name}: done."))
-        on_done(result)
+        try:
+            on_done(result)
+        except Exception as error:  # noqa: BLE001  the panel must not stay on "running"
+            self._say_failed(error)
+            return
+        if self._session.status.state is JobState.RUNNING:
+            self._session.set_status(Status(JobState.DONE, f"{self._name}: done."))
 
     def _cancelled(self) -> None:
         if self._end():
@@ -173,8 +178,10 @@ class JobRunner(QObject):
             )
 
     def _failed(self, error: Exception) -> None:
-        if not self._end():
-            return
+        if self._end():
+            self._say_failed(error)
+
+    def _say_failed(self, error: Exception) -> None:
         if isinstance(error, CardioxaiError):
             self._session.set_status(Status(JobState.FAILED, sentence(str(error))))
             return

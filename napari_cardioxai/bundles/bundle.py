@@ -37,8 +37,9 @@ class Card:
     structures
         Output channel to structure label (1 LV cavity, 2 myocardium, 3 RV
         cavity); channel 0 is background.
-    pixel_mm
-        In-plane spacing that the network works at.
+    pixel_mm, region
+        In-plane spacing that the network works at, and the side in such
+        pixels of the square around the heart that it is shown.
     data, licence, split
         What it was trained on, under which licence, and what was kept apart.
     results
@@ -58,6 +59,7 @@ class Card:
     network_params: dict[str, Any]
     structures: dict[int, int]
     pixel_mm: float
+    region: int
     data: str
     licence: str
     split: str

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from napari_cardioxai.bundles.bundle import Card, find_bundle, load_network
 from napari_cardioxai.bundles.devices import resolve_device
-from napari_cardioxai.cohorts.slices import normalise
+from napari_cardioxai.cohorts.region import heart_centre, square_around
+from napari_cardioxai.cohorts.slices import PIXEL_MM, normalise
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.segmentation import STRIDE
 from napari_cardioxai.progress import Progress, silent
@@ -24,7 +25,7 @@ BATCH = 20
 """Slices per forward pass: about 300 MB of activations at 256 x 256 with the default U-Net."""
 
 _RESAMPLE_BEYOND = 0.03
-_LARGEST_UNKNOWN_SIDE = 384
+_LARGEST_USUAL_SIDE = 384
 
 
 @dataclass
@@ -71,13 +72,17 @@ class Segmenter:
     ) -> NDArray[np.uint8]:
         """Label every frame and every slice.
 
+        Looks at a square of the card's size around the heart, found by its
+        motion; without a cycle, around the middle of the picture.
+
         Parameters
         ----------
         data
             Intensities, shape (t, z, y, x), any unit.
         spacing_mm
             Voxel spacing (z, y, x); slices are brought to the network's pixel
-            size for the network only. None: they are taken as they are.
+            size for the network only. None: 1.37 mm is assumed, for the
+            network only.
         on_progress
             Called per batch; may raise `Cancelled`.
 
@@ -85,21 +90,26 @@ class Segmenter:
         -------
         Structure labels, shape (t, z, y, x), uint8.
         """
-        frames, slices, height, width = data.shape
-        size = self._working_size((height, width), spacing_mm)
+        frames, slices = data.shape[:2]
+        pixel = spacing_mm[1:] if spacing_mm is not None else _assumed_pixel(data.shape[2:])
+        zoom = (pixel[0] / self.card.pixel_mm, pixel[1] / self.card.pixel_mm)
+        side = (round(self.card.region / zoom[0]), round(self.card.region / zoom[1]))
+        rows, columns = square_around(heart_centre(data), side, data.shape[2:])
+        view = data[:, :, rows, columns]
+        size = _working_size(view.shape[2:], zoom)
         labels = np.zeros(data.shape, np.uint8)
         pictures = [(t, z) for z in range(slices) for t in range(frames)]
 
         @lru_cache(maxsize=1)
         def scaled(z: int) -> NDArray[np.float32]:
-            return normalise(np.asarray(data[:, z]))
+            return normalise(np.asarray(view[:, z]))
 
         on_progress(0, len(pictures), "segmenting")
         for done in range(0, len(pictures), BATCH):
             batch = pictures[done : done + BATCH]
             images = torch.from_numpy(np.stack([scaled(z)[t] for t, z in batch]))[:, None]
             for (t, z), channel in zip(batch, self._classify(images, size), strict=True):
-                labels[t, z] = channel
+                labels[t, z, rows, columns] = channel
             on_progress(done + len(batch), len(pictures), "segmenting")
         return one_heart(self._structures()[labels])
 
@@ -108,19 +118,6 @@ class Segmenter:
         for channel, structure in self.card.structures.items():
             table[channel] = structure
         return table
-
-    def _working_size(
-        self, shape: tuple[int, int], spacing_mm: tuple[float, float, float] | None
-    ) -> tuple[int, int]:
-        """Rows and columns at the network's pixel size."""
-        if spacing_mm is None:
-            # Without a pixel size a large picture is taken for a finer one of the same field of view.
-            factor = max(1.0, max(shape) / 256) if max(shape) > _LARGEST_UNKNOWN_SIDE else 1.0
-            return round(shape[0] / factor), round(shape[1] / factor)
-        factors = [s / self.card.pixel_mm for s in spacing_mm[1:]]
-        if all(abs(f - 1) <= _RESAMPLE_BEYOND for f in factors):
-            return shape
-        return max(1, round(shape[0] * factors[0])), max(1, round(shape[1] * factors[1]))
 
     def _classify(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Channel of highest score, (batch, 1, y, x) to (batch, y, x), halving the batch when memory is short."""
@@ -163,6 +160,22 @@ class Segmenter:
     def _say(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _assumed_pixel(shape: tuple[int, int]) -> tuple[float, float]:
+    """Pixel size of a picture that does not tell: the usual one for up to 384 pixels.
+
+    A larger picture is taken for a finer one of the same field of view.
+    """
+    finer = max(shape) / 256 if max(shape) > _LARGEST_USUAL_SIDE else 1.0
+    return PIXEL_MM / finer, PIXEL_MM / finer
+
+
+def _working_size(shape: tuple[int, int], zoom: tuple[float, float]) -> tuple[int, int]:
+    """Rows and columns at the network's pixel size."""
+    if all(abs(factor - 1) <= _RESAMPLE_BEYOND for factor in zoom):
+        return shape
+    return max(1, round(shape[0] * zoom[0])), max(1, round(shape[1] * zoom[1]))
 
 
 def one_heart(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

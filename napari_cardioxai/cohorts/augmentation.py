@@ -30,13 +30,14 @@ def slice_augmentation(crop: int, *, strength: float = 1.0, seed: int | None = N
     crop
         Side of the square that comes out, in pixels.
     strength
-        1 is rotation by up to 45 degrees, scaling by a third, shifts of 35
-        pixels, one picture in five turned; smaller values shrink all in
-        proportion, for networks with less capacity.
+        1 is rotation by up to 45 degrees, scaling by a third, one picture in
+        five turned; smaller values shrink all in proportion, for networks with
+        less capacity. Shifts are always up to 15 % of the crop, because the
+        region around the heart is not found more exactly than that.
     seed
         Makes the sequence reproducible.
     """
-    scale, turn = strength / 3, 0.2 * strength
+    scale, turn, shift = strength / 3, 0.2 * strength, 0.15 * crop
     steps = Compose(
         [
             RandAffined(
@@ -45,7 +46,7 @@ def slice_augmentation(crop: int, *, strength: float = 1.0, seed: int | None = N
                 rotate_range=strength * np.pi / 4,
                 scale_range=(scale, scale),
                 shear_range=(0.1 * strength, 0.1 * strength),
-                translate_range=(35 * strength, 35 * strength),
+                translate_range=(shift, shift),
                 spatial_size=(crop, crop),
                 padding_mode="zeros",
                 mode=("bilinear", "nearest"),

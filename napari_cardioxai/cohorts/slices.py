@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from imageio.v3 import imread
 from numpy.typing import NDArray
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from napari_cardioxai.errors import CohortError
@@ -128,16 +129,28 @@ class SliceDataset(Dataset):
     ----------
     pairs
         What to hold; 488 pictures of 256 x 256 take 160 MB.
+    zoom
+        Factor by which pictures and masks are enlarged on loading.
     transform
         A MONAI dictionary transform over `image` and `label`, or None.
     repeats
         Visits of each picture per epoch.
     """
 
-    def __init__(self, pairs: Sequence[SlicePair], *, transform=None, repeats: int = 1) -> None:  # type: ignore[no-untyped-def]
+    def __init__(
+        self,
+        pairs: Sequence[SlicePair],
+        *,
+        zoom: float = 1.0,
+        transform: Callable[[dict], dict] | None = None,
+        repeats: int = 1,
+    ) -> None:
         self.pairs = list(pairs)
-        self.images = [normalise(imread(pair.image)) for pair in self.pairs]
-        self.masks = [(imread(pair.mask) > 0).astype(np.uint8) for pair in self.pairs]
+        self.images = [_zoomed(normalise(imread(pair.image)), zoom) for pair in self.pairs]
+        self.masks = [
+            (_zoomed((imread(pair.mask) > 0).astype(np.float32), zoom) > 0.5).astype(np.uint8)
+            for pair in self.pairs
+        ]
         self.transform = transform
         self.repeats = repeats
 
@@ -157,3 +170,11 @@ class SliceDataset(Dataset):
             "image": torch.as_tensor(item["image"]),
             "label": torch.as_tensor(item["label"]).long(),
         }
+
+
+def _zoomed(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    if factor == 1.0:
+        return image
+    size = [round(side * factor) for side in image.shape]
+    tensor = torch.from_numpy(image)[None, None]
+    return functional.interpolate(tensor, size, mode="bilinear", antialias=True)[0, 0].numpy()

@@ -389,13 +389,15 @@ class Heart:
         if motion is None:
             return lambda level_mm: np.zeros((1, 1, ANGLES))
         septum = sector_weight(0.0, 60.0, blend_deg=20.0)
-        es, rr = self.lv.es_time_ms, self.lv.cycle_ms
-        flash = Bump(10.0, motion.flash_peak_ms, 2 * motion.flash_peak_ms + 10.0, 1.0)
+        es = self.lv.es_time_ms
+        flash = Bump(10.0, motion.flash_peak_ms, motion.flash_peak_ms + 80.0, 1.0)
         rebound = Bump(flash.end_ms, 0.5 * (flash.end_ms + es), es + 60.0, 1.0)
         septal = motion.rebound_mm * _height(rebound, time_ms)
         septal = septal - motion.flash_mm * _height(flash, time_ms)
         late = replace(
-            self.lv, es_time_ms=min(es + motion.lateral_delay_ms, 0.8 * rr), fused=True,
+            self.lv,
+            es_time_ms=self.lv.es_time_ms + self.lateral_delay_ms,
+            fused=True,
             ejection_onset_ms=self.lv.ejection_onset_ms + 0.6 * motion.lateral_delay_ms,
             covered=1.0,
         )
@@ -409,6 +411,14 @@ class Heart:
             return moved + lateral[:, None, None] * self._late_wall
 
         return field_at
+
+    @property
+    def lateral_delay_ms(self) -> float:
+        """How long after end-systole the lateral wall is innermost; at 0.8 RR at the latest."""
+        if self.dyssynchrony is None:
+            return 0.0
+        latest = 0.8 * self.lv.cycle_ms - self.lv.es_time_ms
+        return min(self.dyssynchrony.lateral_delay_ms, latest)
 
     @cached_property
     def _late_wall(self) -> np.ndarray:
@@ -572,7 +582,9 @@ class Beat:
         epi = np.where(inside, self._epi(level_mm, endo), 0.0)
         outer = np.sqrt(epi**2 + 2 * self.rv_scale[:, None, None] * heart._crescent(level_mm))
         return Surfaces(
-            endo_mm=np.where(inside, endo, 0.0), epi_mm=epi, rv_mm=np.where(inside, outer, 0.0),
+            endo_mm=np.where(inside, endo, 0.0),
+            epi_mm=epi,
+            rv_mm=np.where(inside, outer, 0.0),
             above_mitral_mm=level_mm - heart.height_mm,
             above_tricuspid_mm=level_mm - heart.height_mm - heart.shape.tricuspid_offset_mm,
             mitral=heart.shape.mitral,
@@ -697,7 +709,9 @@ def _newton(coefficients: list[np.ndarray], target: np.ndarray, start: np.ndarra
         x = x - step
         if np.max(np.abs(step)) < 1e-13:
             return x
-    raise PhantomError("the wall motion cannot follow the volume curve; let more segments contract.")
+    raise PhantomError(
+        "the wall motion cannot follow the volume curve; let more segments contract."
+    )
 
 
 def _secant(

@@ -264,7 +264,8 @@ class _Window:
 def _label_slice(walls: Surfaces, index: int, part: _Window) -> np.ndarray:
     """Labels (t, y, x) of one slice in its window."""
     endo, epi, rv = (
-        angle_table(surface[:, index]) ** 2 for surface in (walls.endo_mm, walls.epi_mm, walls.rv_mm)
+        angle_table(surface[:, index]) ** 2
+        for surface in (walls.endo_mm, walls.epi_mm, walls.rv_mm)
     )
     inside = part.square < rv[:, part.step]
     values = np.where(part.square < epi[:, part.step], np.uint8(MYO), np.uint8(RV))

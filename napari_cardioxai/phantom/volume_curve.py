@@ -196,7 +196,7 @@ class VolumeCurve:
     def volume_ml(self, time_ms: np.ndarray) -> np.ndarray:
         """Volume in mL at any time in ms; periodic."""
         phase = np.mod(np.asarray(time_ms, float), self.cycle_ms)
-        return self.edv_ml + sum(bump.filled_ml(phase) for bump in self._bumps)
+        return self.edv_ml + np.sum([bump.filled_ml(phase) for bump in self._bumps], axis=0)
 
     def rate_ml_s(self, time_ms: np.ndarray) -> np.ndarray:
         """Derivative of `volume_ml` in mL/s; periodic."""

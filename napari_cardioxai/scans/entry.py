@@ -91,4 +91,4 @@ def _small(picture: np.ndarray, *, size: int, aspect: float) -> np.ndarray:
     columns = np.minimum((np.arange(w) + 0.5) * picture.shape[1] / w, picture.shape[1] - 1)
     small = picture[np.ix_(rows.astype(int), columns.astype(int))]
     low, high = np.percentile(small, THUMBNAIL_PERCENTILES)
-    return np.uint8(np.clip((small - low) / max(high - low, 1e-6), 0, 1) * 255)
+    return (np.clip((small - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)

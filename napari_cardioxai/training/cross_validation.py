@@ -13,7 +13,7 @@ from imageio.v3 import imread
 from napari_cardioxai.bundles.bundle import Card
 from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.bundles.segmenter import Segmenter
-from napari_cardioxai.cohorts.slices import PIXEL_MM, SlicePair, patient_folds
+from napari_cardioxai.cohorts.slices import SlicePair, patient_folds
 from napari_cardioxai.files import replacing
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.segmentation_scores import ScoredPicture, score_pictures, summarise
@@ -96,7 +96,8 @@ def segmenter_of(network: torch.nn.Module, recipe: SegmenterRecipe, *, device: s
         network=recipe.network,
         network_params=recipe.network_params,
         structures={1: 1},
-        pixel_mm=PIXEL_MM,
+        pixel_mm=recipe.pixel_mm,
+        region=recipe.crop,
         data="",
         licence="",
         split="",

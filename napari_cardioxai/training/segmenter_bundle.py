@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_cardioxai.bundles.bundle import Card, save_bundle
-from napari_cardioxai.cohorts.slices import PIXEL_MM, sunnybrook_pairs
+from napari_cardioxai.cohorts.slices import sunnybrook_pairs
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.training.segmenter import SegmenterRecipe, train_segmenter
 
@@ -85,7 +85,8 @@ def make_segmenter_bundle(
         network=recipe.network,
         network_params=recipe.network_params,
         structures={1: 1},
-        pixel_mm=PIXEL_MM,
+        pixel_mm=recipe.pixel_mm,
+        region=recipe.crop,
         data=f"Sunnybrook Cardiac Data (Radau 2009), {len(patients) - len(exclude)} patients, "
         "ED and ES slices",
         licence="CC0 1.0",

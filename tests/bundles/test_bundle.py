@@ -26,6 +26,7 @@ def a_card(**changes) -> Card:
         "network_params": {"classes": 2, "channels": [4, 8], "residual_units": 1},
         "structures": {1: 1},
         "pixel_mm": 1.37,
+        "region": 160,
         "data": "none",
         "licence": "CC0 1.0",
         "split": "none",

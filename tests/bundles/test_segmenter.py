@@ -49,6 +49,17 @@ def test_slices_of_another_pixel_size_are_labelled_on_their_own_grid():
     assert overlap > 0.95
 
 
+def test_the_heart_is_found_by_its_motion_away_from_the_middle():
+    cine = np.zeros((8, 2, 128, 128), np.int16)
+    yy, xx = np.mgrid[:128, :128]
+    for t in range(8):
+        cine[t, :, (yy - 40) ** 2 + (xx - 84) ** 2 <= (10 + t % 4) ** 2] = 900
+    cine[:, :, 100:120, 10:30] = 900  # bright, but still
+    labels = a_segmenter(region=64).label(cine)
+    assert labels[:, :, 40, 84].all()
+    assert not labels[:, :, 110, 20].any(), "outside the square around the heart"
+
+
 def test_channels_become_the_structures_of_the_card():
     labels = a_segmenter(structures={1: 3}).label(a_cine())
     assert set(np.unique(labels)) == {0, 3}

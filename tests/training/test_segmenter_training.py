@@ -15,7 +15,7 @@ from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
 SMALL = SegmenterRecipe(
     network_params={"channels": [8, 16, 32], "residual_units": 1, "dropout": 0.0},
     crop=64,
-    epochs=30,
+    epochs=16,
     batch_size=4,
     learning_rate=1e-2,
     ema_decay=0.8,

@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QFont
 
 from napari_cardioxai.anatomy.measurements import Measurements
-from napari_cardioxai.app.layer_styles import STRUCTURE_COLOURS
+from napari_cardioxai.report.style import STRUCTURE_COLOURS
 
-_HEIGHT = 190
+_HEIGHT = 175
 
 
 class CurvePlot(pg.PlotWidget):
@@ -117,10 +117,10 @@ class CurvePlot(pg.PlotWidget):
         volumes = measurements.volume_ml or ()
         frames = [f for f in (measurements.ed_frame, measurements.es_frame) if f is not None]
         self._marks.setData(self._times[frames], [volumes[f] for f in frames])
-        anchors = ((0.0, 1.1), (0.5, -0.25))
-        for label, anchor, frame in zip(self._names, anchors, frames, strict=False):
+        late = 0.8 * len(volumes)  # names of late frames stand to the left, inside the plot
+        for label, frame, below in zip(self._names, frames, (1.1, -0.25), strict=False):
             label.setVisible(True)
-            label.setAnchor(anchor)
+            label.setAnchor((1.1 if frame > late else -0.1, below))
             label.setPos(self._times[frame], volumes[frame])
         for label in self._names[len(frames) :]:
             label.setVisible(False)

@@ -134,7 +134,7 @@ class OpenSection(QWidget):
 
 
 def series_text(entry: Any) -> str:
-    """Two lines: what it is called, and its kind, size and spacing."""
+    """Three lines: what it is called; its kind and size; its spacing in space and time."""
     frames, slices, height, width = entry.shape
     size = [f"{frames} phases" if frames > 1 else "", f"{slices} slices" if slices > 1 else ""]
     parts = [part for part in size if part] + [f"{height} × {width}"]
@@ -147,7 +147,7 @@ def series_text(entry: Any) -> str:
     if frames > 1:
         times = entry.frame_times_ms
         when = ", time unknown" if times is None else f", {float(np.median(np.diff(times))):.0f} ms"
-    return f"{entry.name}  ({entry.kind})\n{' × '.join(parts)}\n{where}{when}"
+    return f"{entry.name}\n{entry.kind}, {' × '.join(parts)}\n{where}{when}"
 
 
 def icon_of(picture: np.ndarray) -> QIcon:
@@ -155,4 +155,8 @@ def icon_of(picture: np.ndarray) -> QIcon:
     picture = np.ascontiguousarray(picture, np.uint8)
     height, width = picture.shape
     image = QImage(picture.data, width, height, width, QImage.Format.Format_Grayscale8)
-    return QIcon(QPixmap.fromImage(image.copy()))
+    pixmap = QPixmap.fromImage(image.copy())
+    icon = QIcon()
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected, QIcon.Mode.Disabled):
+        icon.addPixmap(pixmap, mode)  # the same in each: Qt would tint a heart blue or grey
+    return icon

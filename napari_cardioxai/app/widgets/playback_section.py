@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSizePolicy, QWidget
 
+from napari_cardioxai.app.layer_styles import LABELS_STYLE
 from napari_cardioxai.app.playback import UNKNOWN_CYCLE_MS, Player
 from napari_cardioxai.app.session import Session
-
-OUTLINE_WIDTH = 2
 
 
 class PlaybackSection(QWidget):
@@ -28,7 +27,7 @@ class PlaybackSection(QWidget):
         self.position.setObjectName("position")
         # It changes with every frame; its width must not lay out the dock anew each time.
         self.position.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.outlines = QCheckBox("Outlines only")
+        self.outlines = QCheckBox("Outlines")
         self.outlines.setObjectName("outlines")
         self.outlines.toggled.connect(self._draw_outlines)
         layout = QGridLayout(self)
@@ -79,6 +78,6 @@ class PlaybackSection(QWidget):
 
     def _draw_outlines(self, outlines: bool) -> None:
         layer = self._session.labels_layer
-        if layer is not None and layer.contour != (OUTLINE_WIDTH if outlines else 0):
-            layer.contour = OUTLINE_WIDTH if outlines else 0
-            layer.opacity = 0.9 if outlines else 0.45
+        if layer is not None and layer.contour != (LABELS_STYLE.outline_width if outlines else 0):
+            layer.contour = LABELS_STYLE.outline_width if outlines else 0
+            layer.opacity = LABELS_STYLE.outline_opacity if outlines else LABELS_STYLE.opacity

@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
 from napari_cardioxai.app.session import Session
 from napari_cardioxai.app.widgets.curve_plot import CurvePlot
 
+ROW_HEIGHT = 20
 NO_SCAN = "Open a study to measure it."
 NO_LABELS = "Press Segment, load labels or draw by hand to see volumes here."
 NO_VOLUME = "No LV cavity (label 1) is drawn yet, so there is nothing to measure."
@@ -38,7 +39,7 @@ class ResultsSection(QWidget):
         self.table.setObjectName("measurements")
         self.table.setHorizontalHeaderLabels(["Measurement", "Value", "Unit"])
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ContiguousSelection)
         self.table.setShowGrid(False)
@@ -82,7 +83,7 @@ class ResultsSection(QWidget):
         """Write only cells that differ: this runs for every stroke."""
         if self.table.rowCount() != len(rows):
             self.table.setRowCount(len(rows))
-            height = self.table.horizontalHeader().sizeHint().height() + 22 * len(rows) + 4
+            height = self.table.horizontalHeader().sizeHint().height() + ROW_HEIGHT * len(rows) + 4
             self.table.setFixedHeight(height)
         for row, cells in enumerate(rows):
             for column, text in enumerate(cells):

@@ -37,6 +37,11 @@ class SegmentSection(QWidget):
         self.model.setObjectName("model")
         self.device = QComboBox()
         self.device.setObjectName("device")
+        for box in (self.model, self.device):
+            box.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            box.setMinimumContentsLength(7)
         self.segment = QPushButton("Segment")
         self.segment.setObjectName("segment")
         self.segment.clicked.connect(self._on_segment)
@@ -60,15 +65,16 @@ class SegmentSection(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(form)
         layout.addLayout(row)
-        self.set_choices(models=[], devices=["auto", "cpu"])
+        self.set_choices({"models": [], "devices": ["auto", "cpu"]})
         self.model.setItemText(0, LOOKING)
         session.scan_changed.connect(self._enable)
         session.labels_changed.connect(self._enable)
         session.status_changed.connect(self._on_status)
         self._enable()
 
-    def set_choices(self, *, models: list[str], devices: list[str]) -> None:
-        """Fill both boxes; the first of each is the default."""
+    def set_choices(self, choices: dict[str, list[str]]) -> None:
+        """Fill both boxes from "models" and "devices"; the first of each is the default."""
+        models, devices = choices["models"], choices["devices"]
         self.model.clear()
         for name in models:
             self.model.addItem(name, name)

@@ -39,11 +39,10 @@ class StudyDock(QWidget):
         self.desk = desk_of(napari_viewer)
         self.session, self.actions = self.desk.session, self.desk.actions
         self.setAcceptDrops(True)
-        self.setMinimumWidth(_WIDTH)
         self._build()
         self._connect()
         self.results_section.curve.set_theme(self.desk.viewer.theme)
-        self.actions.list_choices(self.segment_section.set_choices)
+        self.actions.list_choices()
 
     def _build(self) -> None:
         session = self.session
@@ -58,7 +57,7 @@ class StudyDock(QWidget):
         stack = QVBoxLayout(inner)
         stack.setContentsMargins(2, 2, 6, 2)
         stack.setSpacing(4)
-        self._notes = Section("Notes", self.notes_section, name="notes", expanded=False)
+        self._notes = Section("Notes", self.notes_section, name="notes")
         for part in (
             Section("Study", self.open_section, name="open"),
             Section("Cine", self.playback_section, name="cine"),
@@ -74,6 +73,9 @@ class StudyDock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
+        # The dock is as wide as its widest row and the scroll bar, so nothing is cut off.
+        bar = scroll.verticalScrollBar().sizeHint().width()
+        self.setMinimumWidth(max(_WIDTH, inner.minimumSizeHint().width() + bar + 16))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(scroll, 1)
@@ -91,6 +93,7 @@ class StudyDock(QWidget):
         self.save_section.labels_path_chosen.connect(self._save_labels)
         self.save_section.table_path_chosen.connect(self.actions.save_table)
         self.save_section.report_path_chosen.connect(self.actions.save_report)
+        self.actions.choices_found.connect(self.segment_section.set_choices)
         self.status_bar.cancel_pressed.connect(self.actions.jobs.cancel)
         self.notes_section.count_changed.connect(self._name_notes)
         self.notes_section.refresh()

@@ -1,0 +1,100 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from napari_cardioxai.phantom.classes import HeartClass, draw_case
+from napari_cardioxai.phantom.images import (
+    TISSUES,
+    Look,
+    Scanner,
+    Tissue,
+    draw_look,
+    low_pass,
+    render,
+    signal,
+)
+from napari_cardioxai.phantom.rasterise import LV, MYO, RV, Grid, levels_through, rasterise
+
+CASE = draw_case(HeartClass.NORMAL, np.random.default_rng([3, 1]))
+GRID = levels_through(CASE.heart, (0.3, 0.5, 0.7), pixel_mm=1.5, matrix=(128, 128))
+CLEAN = Scanner(snr=0.0, bias=0.0, coil=False, texture=0.0, low_pass=(1.0, 1.0))
+
+
+def _look(scanner: Scanner, seed: int = 0) -> Look:
+    rng = np.random.default_rng(seed)
+    return draw_look(CASE.heart, rng, septum_deg=GRID.septum_deg, scanner=scanner)
+
+
+def _inner(labels: np.ndarray, value: int) -> np.ndarray:
+    """Voxels whose in-plane neighbours have the same label."""
+    same = labels == value
+    for axis in (-1, -2):
+        same = same & np.roll(same, 1, axis) & np.roll(same, -1, axis)
+    return same
+
+
+def test_signal_is_the_steady_state_formula_by_hand():
+    # ρ 95, T1/T2 = 4, 60 degrees: 95 · 0.8660 · e^(-1.5/300) / (5 - 0.5 · 3)
+    value = signal(Tissue(95, 1200, 300), flip_deg=60.0, te_ms=1.5)
+    assert value == pytest.approx(95 * 0.8660254 * 0.9950125 / 3.5, rel=1e-6)
+
+
+def test_fat_is_out_of_phase_and_blood_brighter_than_muscle():
+    levels = {k: signal(t, flip_deg=55.0, te_ms=1.5) for k, t in TISSUES.items()}
+    assert levels["fat"] < 0
+    assert 2 < levels["blood"] / levels["muscle"] < 4
+    assert abs(levels["lung"]) < 0.15 * levels["muscle"]
+
+
+def test_the_low_pass_keeps_constants_and_slow_waves_and_removes_fast_ones():
+    matrix = low_pass(64, finer=2, share=0.5, window=0.0)
+    assert matrix.shape == (64, 128)
+    assert matrix @ np.ones(128) == pytest.approx(1.0, abs=1e-5)
+    fine = (np.arange(128) + 0.5) / 2 - 0.5
+    for cycles, kept in ((8, 1.0), (24, 0.0)):
+        wave = np.cos(2 * np.pi * cycles * fine / 64)
+        expected = kept * np.cos(2 * np.pi * cycles * np.arange(64) / 64)
+        assert matrix @ wave == pytest.approx(expected, abs=1e-4)
+
+
+def test_images_show_blood_bright_and_muscle_dark_where_the_labels_say():
+    beat = CASE.heart.beat(CASE.heart.lv.frame_times_ms(4))
+    labels = rasterise(beat, GRID)
+    images = render(beat, GRID, _look(CLEAN))
+    assert images.shape == labels.shape and images.dtype == np.int16
+    blood = np.median(images[_inner(labels, RV)])
+    assert np.median(images[_inner(labels, LV)]) == pytest.approx(blood, rel=0.1)
+    assert blood == pytest.approx(700, rel=0.1)
+    assert np.median(images[_inner(labels, MYO)]) < 0.6 * blood
+
+
+def test_noise_has_the_asked_for_size():
+    beat = CASE.heart.beat(CASE.heart.lv.frame_times_ms(2))
+    look = _look(CLEAN)
+    noisy = replace(look, scanner=replace(CLEAN, snr=20.0))
+    difference = render(beat, GRID, noisy).astype(float) - render(beat, GRID, look)
+    inside = _inner(rasterise(beat, GRID), LV)
+    assert difference[inside].std() == pytest.approx(700 / 20, rel=0.1)
+
+
+def test_pixels_on_a_border_and_slices_through_the_apex_are_mixtures():
+    beat = CASE.heart.beat(np.zeros(1))
+    apex = Grid((128, 128), 1.5, (3.0,), (63.5, 63.5), GRID.septum_deg)
+    middle = replace(apex, heights_mm=(50.0,))
+    look = _look(CLEAN)
+    sharp = replace(look, scanner=replace(CLEAN, planes=1))
+    change = [
+        np.abs(render(beat, g, look).astype(float) - render(beat, g, sharp)).max()
+        for g in (apex, middle)
+    ]
+    assert change[0] > 50 > change[1]
+
+
+def test_the_same_look_renders_the_same_picture_and_another_subject_another_one():
+    beat = CASE.heart.beat(np.zeros(1))
+    first, second = (render(beat, GRID, _look(Scanner())) for _ in range(2))
+    assert np.array_equal(first, second)
+    other = render(beat, GRID, _look(Scanner(), seed=1))
+    corner = np.s_[:, :, :40, :40]
+    assert np.abs(first[corner].astype(float) - other[corner]).mean() > 20
