@@ -50,10 +50,8 @@ def main() -> None:
         code = app(standalone_mode=False)
     except CardioxaiError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted; nothing was written.")
-        sys.exit(130)
-    except typer.Abort:
         sys.exit(130)
     except Exception as error:
         # typer raises click's own usage errors when it does not run standalone.

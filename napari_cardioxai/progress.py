@@ -18,7 +18,8 @@ class Cancelled(Exception):
 class Progress(Protocol):
     """Called as `on_progress(done, total, what)`; `total` is 0 when unknown."""
 
-    def __call__(self, done: int, total: int, what: str) -> None: ...
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """Take note, or raise `Cancelled`."""
 
 
 def silent(done: int, total: int, what: str) -> None:

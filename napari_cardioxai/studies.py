@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_cardioxai.anatomy.base import slices_beyond_base, without_slices
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.errors import ScanError
@@ -103,12 +104,19 @@ def segment(
         )
     if not data.any():
         notes.append("No heart was found in this scan.")
-    labels = Labels(
+    whole = Labels(
         data=data,
         geometry=scan.geometry,
         frame_times_ms=scan.frame_times_ms,
         cycle_ms=scan.cycle_ms,
     )
+    beyond = slices_beyond_base(whole)
+    labels = without_slices(whole, beyond)
+    if beyond:
+        notes.append(
+            f"Left unlabelled beyond the base, because the cavity there does not follow the "
+            f"ventricle's cycle: slice {', '.join(str(z + 1) for z in beyond)}."
+        )
     seconds = time.perf_counter() - started
     return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes))
 

@@ -80,7 +80,12 @@ def test_segment_writes_labels_on_the_grid_of_a_nifti_scan(cardioxai, tmp_path, 
     data = np.random.default_rng(0).integers(0, 500, (48, 40, 5, 3)).astype(np.int16)
     nib.save(nib.Nifti1Image(data, affine), tmp_path / "scan.nii.gz")
     code, _, _ = cardioxai(
-        "segment", tmp_path / "scan.nii.gz", "-o", tmp_path / "labels.nii.gz", "--model", bright_model
+        "segment",
+        tmp_path / "scan.nii.gz",
+        "-o",
+        tmp_path / "labels.nii.gz",
+        "--model",
+        bright_model,
     )
     assert code == 0
     labels = nib.load(tmp_path / "labels.nii.gz")
@@ -91,8 +96,12 @@ def test_segment_writes_labels_on_the_grid_of_a_nifti_scan(cardioxai, tmp_path, 
 def test_segment_of_a_picture_folder_gives_one_png_each(cardioxai, tmp_path, bright_model):
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.png"):
-        imwrite(tmp_path / "in" / name, np.random.default_rng(1).integers(0, 255, (50, 60), np.uint8))
-    code, _, _ = cardioxai("segment", tmp_path / "in", "-o", tmp_path / "out", "--model", bright_model)
+        imwrite(
+            tmp_path / "in" / name, np.random.default_rng(1).integers(0, 255, (50, 60), np.uint8)
+        )
+    code, _, _ = cardioxai(
+        "segment", tmp_path / "in", "-o", tmp_path / "out", "--model", bright_model
+    )
     assert code == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     label = imread(tmp_path / "out" / "a.png")

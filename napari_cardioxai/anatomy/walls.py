@@ -62,7 +62,7 @@ class WallThickness:
         if not borrowed.any():
             return (*self.reference.notes, *self.rings.notes)
         slices = ", ".join(str(z + 1) for z in np.flatnonzero(borrowed))
-        said = f"The septum of slices {slices} is taken from the nearest slice that shows the RV."
+        said = f"Slices that do not show the RV well take the septum of the nearest one: {slices}."
         return (*self.reference.notes, *self.rings.notes, said)
 
 

@@ -25,6 +25,7 @@ BATCH = 20
 """Slices per forward pass: about 300 MB of activations at 256 x 256 with the default U-Net."""
 
 _RESAMPLE_BEYOND = 0.03
+_REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
 _LARGEST_USUAL_SIDE = 384
 
 
@@ -94,7 +95,8 @@ class Segmenter:
         pixel = spacing_mm[1:] if spacing_mm is not None else _assumed_pixel(data.shape[2:])
         zoom = (pixel[0] / self.card.pixel_mm, pixel[1] / self.card.pixel_mm)
         side = (round(self.card.region / zoom[0]), round(self.card.region / zoom[1]))
-        rows, columns = square_around(heart_centre(data), side, data.shape[2:])
+        centre = heart_centre(data)
+        rows, columns = square_around(centre, side, data.shape[2:])
         view = data[:, :, rows, columns]
         size = _working_size(view.shape[2:], zoom)
         labels = np.zeros(data.shape, np.uint8)
@@ -111,7 +113,8 @@ class Segmenter:
             for (t, z), channel in zip(batch, self._classify(images, size), strict=True):
                 labels[t, z, rows, columns] = channel
             on_progress(done + len(batch), len(pictures), "segmenting")
-        return one_heart(self._structures()[labels])
+        reach = _REACH * (side[0] + side[1]) / 2
+        return one_heart(self._structures()[labels], centre=centre, reach=reach)
 
     def _structures(self) -> NDArray[np.uint8]:
         table = np.zeros(256, np.uint8)
@@ -178,7 +181,9 @@ def _working_size(shape: tuple[int, int], zoom: tuple[float, float]) -> tuple[in
     return max(1, round(shape[0] * zoom[0])), max(1, round(shape[1] * zoom[1]))
 
 
-def one_heart(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def one_heart(
+    labels: NDArray[np.uint8], *, centre: tuple[float, float] | None = None, reach: float = np.inf
+) -> NDArray[np.uint8]:
     """Keep of each structure the one body that lives through slices and frames.
 
     The largest component in four dimensions (face neighbours in time, slice
@@ -188,25 +193,32 @@ def one_heart(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ----------
     labels
         Structure labels, shape (t, z, y, x).
+    centre, reach
+        Row and column where the heart is expected, and the standard deviation
+        in pixels of a Gaussian around it by which voxels count. Without them
+        all count alike.
     """
+    weight = np.ones(labels.shape[2:])
+    if centre is not None:
+        yy, xx = np.ogrid[: labels.shape[2], : labels.shape[3]]
+        weight = np.exp(-((yy - centre[0]) ** 2 + (xx - centre[1]) ** 2) / (2 * reach**2))
     kept = np.zeros_like(labels)
     for value in np.unique(labels[labels > 0]):
         mask = labels == value
         box = tuple(slice(w.min(), w.max() + 1) for w in np.nonzero(mask))
-        parts, count = ndimage.label(mask[box])
-        if count > 1:
-            sizes = np.bincount(parts.ravel())
-            sizes[0] = 0
-            parts = parts == sizes.argmax()
         body = np.zeros(labels.shape, bool)
-        body[box] = parts > 0
+        body[box] = _heaviest_part(mask[box], weight[box[2:]])
         for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
-            picture = body[t, z]
-            pieces, count = ndimage.label(picture)
-            if count > 1:
-                sizes = np.bincount(pieces.ravel())
-                sizes[0] = 0
-                picture = pieces == sizes.argmax()
-            filled = ndimage.binary_fill_holes(picture)
-            kept[t, z][filled & ((labels[t, z] == value) | (labels[t, z] == 0))] = value
+            picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
+            kept[t, z][picture & ((labels[t, z] == value) | (labels[t, z] == 0))] = value
     return kept
+
+
+def _heaviest_part(mask: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:
+    """The connected component with the largest sum of weights."""
+    parts, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    sums = np.bincount(parts.ravel(), np.broadcast_to(weight, mask.shape).ravel())
+    sums[0] = 0
+    return parts == sums.argmax()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def find_series(paths: Path | Sequence[Path], *, on_progress: Progress = silent)
     if not entries:
         raise ScanError(warnings[0] if warnings else _nothing(given))
     best = max(range(len(entries)), key=lambda k: (scores[k], -k))
-    return Catalogue(tuple(entries), best, tuple(warnings))
+    return Catalogue(tuple(_named_apart(entries)), best, tuple(warnings))
 
 
 def load_scan(
@@ -141,6 +142,18 @@ def _described(
         except ScanError as error:
             lost.append(str(error))
     return entries, lost
+
+
+def _named_apart(entries: list[Entry]) -> list[Entry]:
+    """Number entries of equal names, so that a list tells them apart."""
+    names = [entry.name for entry in entries]
+    totals = Counter(names)
+    return [
+        replace(entry, name=f"{entry.name}, part {1 + names[:k].count(entry.name)}")
+        if totals[entry.name] > 1
+        else entry
+        for k, entry in enumerate(entries)
+    ]
 
 
 def _nothing(given: list[Path]) -> str:

@@ -75,7 +75,7 @@ def index_dicom(
     if index.other_objects:
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(index.other_objects.items()))
         warnings.append(f"DICOM objects without pictures were left out: {kinds}.")
-    return DicomIndex(tuple(_named_apart(entries)), tuple(normals), tuple(warnings))
+    return DicomIndex(tuple(entries), tuple(normals), tuple(warnings))
 
 
 @dataclass(frozen=True)
@@ -289,14 +289,3 @@ def _name(frames: list[Frame]) -> str:
         name = f"{described} ({span})" if described else span.capitalize()
     component = frames[0].component
     return name if component == "magnitude" else f"{name}, {component}"
-
-
-def _named_apart(entries: list[Entry]) -> list[Entry]:
-    """Number entries of equal names, so that a list tells them apart."""
-    names = [entry.name for entry in entries]
-    return [
-        replace(entry, name=f"{entry.name}, part {1 + names[:k].count(entry.name)}")
-        if names.count(entry.name) > 1
-        else entry
-        for k, entry in enumerate(entries)
-    ]

@@ -57,8 +57,19 @@ def _median_times(
     if any((np.diff(column[np.isfinite(column)]) <= 0).any() for column in times.T):
         return None
     known = np.flatnonzero(present.any(axis=1))
-    medians = np.interp(np.arange(len(grid)), known, np.nanmedian(times[known], axis=1))
+    medians = _continued(known, np.nanmedian(times[known], axis=1), len(grid))
     return medians if (np.diff(medians) > 0).all() else None
+
+
+def _continued(known: np.ndarray, times: np.ndarray, count: int) -> np.ndarray:
+    """Times of all `count` frames from those at the indices `known`, in even steps where not."""
+    index = np.arange(count)
+    filled = np.interp(index, known, times)
+    step = np.median(np.diff(times) / np.diff(known)) if len(known) > 1 else 0.0
+    before, after = index < known[0], index > known[-1]
+    filled[before] = times[0] - step * (known[0] - index[before])
+    filled[after] = times[-1] + step * (index[after] - known[-1])
+    return filled
 
 
 def plausible(values: np.ndarray, limits: tuple[float, float]) -> float | None:

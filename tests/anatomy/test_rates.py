@@ -63,7 +63,9 @@ def test_a_peak_between_two_frames_is_not_lost():
     on_grid = savgol_filter(volume, 5, 3, deriv=1, delta=dt / 1000, mode="wrap")
     true = NORMAL.truth().pafr_ml_s
     late = times > NORMAL.truth().diastasis_time_ms
-    assert percent(filling_rates(volume, times).pafr_ml_s, true) < percent(on_grid[late].max(), true)
+    assert percent(filling_rates(volume, times).pafr_ml_s, true) < percent(
+        on_grid[late].max(), true
+    )
 
 
 def test_quadratic_smoothing_would_miss_the_targets():
@@ -85,11 +87,11 @@ def test_the_window_is_the_odd_number_nearest_to_160_ms(dt, window):
 
 
 def test_a_cubic_derivative_is_exact_on_a_cubic_and_stops_half_a_window_from_the_ends():
-    t = np.arange(30) * 20.0  # window 7; half of it 60 ms
-    volume = 200 - 300 * (t / 1000) - 50 * (t / 1000) ** 2
+    t = np.arange(30) * 24.0  # window 7: half of it is 72 ms
+    volume = 260 - 300 * (t / 1000) - 50 * (t / 1000) ** 2
     rates = filling_rates(volume, t)
     curve = rates.curve
-    assert (curve.time_ms[0], curve.time_ms[-1]) == (60.0, 520.0)
+    assert (curve.time_ms[0], curve.time_ms[-1]) == (72.0, 624.0)
     assert curve.rate_ml_s == pytest.approx(-300 - 100 * curve.time_ms / 1000)
     assert rates.per_ml_s is rates.pfr_ml_s is None, "the extremes are at the ends: no peak"
     assert "No peak" in rates.note

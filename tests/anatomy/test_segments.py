@@ -141,7 +141,7 @@ def test_a_slice_without_right_ventricle_borrows_its_neighbour_and_says_so():
     found = thickness(labels, GEOMETRY)
     assert found.reference.borrowed.tolist() == [False] * 5 + [True]
     assert found.segment_mm[0, 5] == pytest.approx(WALL_MM, abs=0.45)
-    assert any("slices 6 is taken" in note for note in found.notes)
+    assert any("septum of the nearest one: 6." in note for note in found.notes)
 
 
 def test_a_right_ventricle_cut_by_the_valve_plane_does_not_turn_the_segments():
@@ -164,7 +164,9 @@ def test_thirds_go_by_position_from_the_larger_end():
     assert rings.ring.tolist() == [BASAL] * 3 + [MID] * 3 + [APICAL] * 3
     against = replace(GEOMETRY, affine=affine_of(base_first=False))
     assert find_rings(labels, against).base_first, "the anatomy goes before the header"
-    assert find_rings(labels[::-1], GEOMETRY).ring.tolist() == [APICAL] * 3 + [MID] * 3 + [BASAL] * 3
+    assert (
+        find_rings(labels[::-1], GEOMETRY).ring.tolist() == [APICAL] * 3 + [MID] * 3 + [BASAL] * 3
+    )
 
 
 def test_slices_without_cavity_are_no_ring_and_unequal_gaps_count_by_their_length():

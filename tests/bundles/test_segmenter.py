@@ -104,6 +104,15 @@ def test_one_heart_keeps_the_body_that_lives_on_and_fills_its_holes():
     np.testing.assert_array_equal(kept, expected)
 
 
+def test_a_larger_patch_far_from_the_expected_place_does_not_win():
+    labels = np.zeros((1, 1, 60, 60), np.uint8)
+    labels[..., 28:34, 28:34] = 1
+    labels[..., 0:10, 50:60] = 1
+    assert one_heart(labels)[0, 0, 5, 55] == 1
+    kept = one_heart(labels, centre=(30.0, 30.0), reach=12.0)
+    assert kept[0, 0, 30, 30] == 1 and kept[0, 0, 5, 55] == 0
+
+
 def test_filling_a_hole_leaves_another_structure_alone():
     labels = np.zeros((1, 1, 20, 20), np.uint8)
     labels[..., 3:15, 3:15] = 2

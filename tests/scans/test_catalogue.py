@@ -65,6 +65,12 @@ def test_labels_beside_a_volume_are_not_the_default(tmp_path):
     assert catalogue.entries[catalogue.default].name == "b"
 
 
+def test_files_of_equal_names_are_numbered(tmp_path):
+    for folder in ("A", "B"):
+        write_nifti(tmp_path / folder / "sa.nii")
+    assert [e.name for e in find_series(tmp_path).entries] == ["sa, part 1", "sa, part 2"]
+
+
 def test_one_bad_file_among_good_ones_is_a_warning(tmp_path):
     write_nifti(tmp_path / "good.nii")
     (tmp_path / "bad.nii").write_bytes(b"nothing")

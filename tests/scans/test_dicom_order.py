@@ -247,6 +247,26 @@ def test_gap_in_the_times_of_a_single_slice_is_a_missing_frame(tmp_path, announc
     np.testing.assert_allclose(scan.frame_times_ms, STEP_MS * np.arange(20))
 
 
+@pytest.mark.parametrize("lost", [0, 9])
+def test_time_of_a_phase_that_no_slice_has_continues_the_steps(tmp_path, lost):
+    def edit(ds, t, z):
+        ds.TemporalPositionIdentifier, ds.CardiacNumberOfImages = t + 1, 20
+
+    scan = one_series(write_cine(tmp_path, frames=20, slices=1, skip=[(lost, 0)], edit=edit))
+    assert scan.missing == ((lost, 0),)
+    np.testing.assert_allclose(scan.frame_times_ms, STEP_MS * np.arange(20))
+
+
+def test_last_phase_missing_from_every_slice_is_reported(tmp_path):
+    def edit(ds, t, z):
+        ds.CardiacNumberOfImages = FRAMES
+
+    skip = [(FRAMES - 1, z) for z in range(SLICES)]
+    scan = one_series(write_cine(tmp_path, skip=skip, edit=edit))
+    np.testing.assert_array_equal(scan.data, stack(FRAMES - 1, SLICES))
+    assert any("announces 8 phases, 7 were found" in w for w in scan.provenance.warnings)
+
+
 def test_slices_that_lack_different_frames_are_each_matched(tmp_path):
     places = [(1, 0), (5, 1), (2, 2), (3, 3)]
 

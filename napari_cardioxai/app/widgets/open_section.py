@@ -136,18 +136,17 @@ class OpenSection(QWidget):
 def series_text(entry: Any) -> str:
     """Three lines: what it is called; its kind and size; its spacing in space and time."""
     frames, slices, height, width = entry.shape
-    size = [f"{frames} phases" if frames > 1 else "", f"{slices} slices" if slices > 1 else ""]
-    parts = [part for part in size if part] + [f"{height} × {width}"]
-    spacing = entry.spacing_mm
-    where = "spacing unknown"
-    if spacing is not None:
-        where = f"{spacing[1]:.2f} × {spacing[2]:.2f} mm"
-        where += f", {spacing[0]:.1f} mm apart" if slices > 1 else ""
-    when = ""
+    counts = [f"{frames} phases" if frames > 1 else "", f"{slices} slices" if slices > 1 else ""]
+    what = [entry.kind, *(count for count in counts if count)]
+    where = [f"{height} × {width}", "spacing unknown"]
+    if entry.spacing_mm is not None:
+        z, y, x = entry.spacing_mm
+        where[1] = f"{y:.2f} × {x:.2f}{f' × {z:.1f}' if slices > 1 else ''} mm"
     if frames > 1:
         times = entry.frame_times_ms
-        when = ", time unknown" if times is None else f", {float(np.median(np.diff(times))):.0f} ms"
-    return f"{entry.name}\n{entry.kind}, {' × '.join(parts)}\n{where}{when}"
+        known = times is not None
+        where.append(f"{np.median(np.diff(times)):.0f} ms" if known else "time unknown")
+    return f"{entry.name}\n{', '.join(what)}\n{', '.join(where)}"
 
 
 def icon_of(picture: np.ndarray) -> QIcon:

@@ -1,0 +1,99 @@
+"""Where the ventricle ends towards the base, and what lies beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_cardioxai.anatomy.labels import Labels
+from napari_cardioxai.scans.geometry import Geometry
+
+# From base to apex the left ventricle points to the left, the front and the feet.
+BASE_TO_APEX_RAS = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3)
+_CLEAR_DIRECTION = 0.2
+_CLEAR_TAPER = 0.2
+_FEWEST_FRAMES = 8
+_LEAST_CORRELATION = 0.3
+_LARGEST_SHARE = 1 / 3
+
+
+def is_base_first(lv_areas: NDArray, geometry: Geometry) -> bool | None:
+    """Whether slice 0 is at the base.
+
+    Told by how the cavity tapers; where that is unclear, by the stack's
+    direction in the patient, which some converters lose.
+
+    Parameters
+    ----------
+    lv_areas
+        Cavity area of each slice in any unit, shape (z,); 0 where there is none.
+    geometry
+        Of the stack.
+
+    Returns
+    -------
+    None when neither tells.
+    """
+    slices = np.flatnonzero(lv_areas)
+    if len(slices) > 1:
+        areas = np.asarray(lv_areas, float)[slices]
+        slope = np.polyfit(slices, areas, 1)[0]
+        if abs(slope) * (slices[-1] - slices[0]) >= _CLEAR_TAPER * areas.mean():
+            return bool(slope < 0)
+    if geometry.affine is not None:
+        along = geometry.affine[:3, 2] / np.linalg.norm(geometry.affine[:3, 2])
+        cosine = float(along @ BASE_TO_APEX_RAS)
+        if abs(cosine) > _CLEAR_DIRECTION:
+            return cosine > 0
+    return None
+
+
+def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
+    """Labelled slices at the base whose cavity does not follow the ventricle's cycle.
+
+    A segmenter that never saw them takes the atrium or the outflow tract for
+    the ventricle. The ventricle's slices shrink and widen together; going from
+    the widest slice towards the base, the first whose area over the cycle
+    correlates with that of the middle of the ventricle by less than 0.3 ends
+    it. At most a third of the labelled slices are given up.
+
+    Parameters
+    ----------
+    labels
+        At least eight frames; with fewer nothing can be told and () is returned.
+    """
+    areas = np.count_nonzero(labels.data == 1, axis=(2, 3)).T.astype(float)  # (z, t)
+    mean = areas.mean(1)
+    bearing = np.flatnonzero(mean)
+    if areas.shape[1] < _FEWEST_FRAMES or len(bearing) < 4:
+        return ()
+    widest = int(np.argmax(mean))
+    quarter = len(bearing) // 4
+    cycle = areas[bearing[quarter : len(bearing) - quarter]].sum(0)
+    base_first = is_base_first(mean, labels.geometry)
+    if base_first is None:
+        return ()
+    towards_base = bearing[bearing < widest][::-1] if base_first else bearing[bearing > widest]
+    for k, z in enumerate(towards_base):
+        if _correlation(areas[z], cycle) < _LEAST_CORRELATION:
+            beyond = towards_base[k:]
+            is_plausible = len(beyond) <= _LARGEST_SHARE * len(bearing)
+            return tuple(sorted(int(s) for s in beyond)) if is_plausible else ()
+    return ()
+
+
+def without_slices(labels: Labels, slices: tuple[int, ...]) -> Labels:
+    """The same labels with some slices emptied in every frame."""
+    if not slices:
+        return labels
+    data = labels.data.copy()
+    data[:, list(slices)] = 0
+    return replace(labels, data=data)
+
+
+def _correlation(a: NDArray, b: NDArray) -> float:
+    if a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+
+from napari_cardioxai.anatomy.base import is_base_first, slices_beyond_base, without_slices
+from napari_cardioxai.anatomy.labels import Labels
+from napari_cardioxai.scans.geometry import Geometry
+
+ALONG = Geometry((8.0, 1.0, 1.0), np.diag([-1.0, 1.0, -8.0, 1.0]))  # slices go to the feet
+
+
+def a_heart(atrium=(), frames=16, order=1):
+    """Columns of voxels, one per mL, that shrink by a cosine; `atrium` slices only flicker."""
+    phase = 2 * np.pi * np.arange(frames) / frames
+    rng = np.random.default_rng(0)
+    data = np.zeros((frames, 8, 1, 400), np.uint8)
+    for z, widest in enumerate([200, 260, 300, 300, 260, 200, 140, 80]):
+        for t in range(frames):
+            count = widest * (0.75 + 0.25 * np.cos(phase[t]))
+            if z in atrium:
+                count = widest * (0.8 - 0.1 * np.cos(phase[t])) + rng.integers(0, 6)
+            data[t, z, 0, : int(count)] = 1
+    return Labels(data[:, ::order], ALONG if order == 1 else Geometry((8.0, 1.0, 1.0)))
+
+
+def test_a_ventricle_that_moves_as_one_is_kept_whole():
+    assert slices_beyond_base(a_heart()) == ()
+
+
+def test_basal_slices_against_the_cycle_are_named_with_all_beyond_them():
+    assert slices_beyond_base(a_heart(atrium=(0,))) == (0,)
+    assert slices_beyond_base(a_heart(atrium=(1,))) == (0, 1)
+
+
+def test_the_wider_end_is_the_base_in_either_order():
+    assert slices_beyond_base(a_heart(atrium=(0,), order=-1)) == (7,)
+
+
+def test_an_akinetic_apex_stays():
+    assert slices_beyond_base(a_heart(atrium=(7,))) == ()
+
+
+def test_one_frame_or_a_few_cannot_tell():
+    assert slices_beyond_base(a_heart(atrium=(0,), frames=4)) == ()
+
+
+def test_no_more_than_a_third_is_given_up():
+    five_slices = without_slices(a_heart(atrium=(0, 1)), (5, 6, 7))
+    assert slices_beyond_base(five_slices) == ()
+    assert slices_beyond_base(a_heart(atrium=(0, 1))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "first"), [((-1, 1, -1), True), ((1, -1, 1), False), ((1, 1, 0), None)]
+)
+def test_where_the_taper_is_unclear_the_direction_in_the_patient_tells(step, first):
+    affine = np.eye(4)
+    affine[:3, 2] = 8 * np.array(step) / np.linalg.norm(step)
+    assert is_base_first(np.array([5.0, 5.0, 5.0]), Geometry((8.0, 1.0, 1.0), affine)) is first
+
+
+def test_a_clear_taper_outweighs_a_direction_that_a_converter_lost():
+    assert is_base_first(np.array([9.0, 6.0, 3.0]), Geometry((8.0, 1.0, 1.0), np.eye(4))) is True
+
+
+def test_emptied_slices_leave_the_others_and_the_original_alone():
+    heart = a_heart()
+    fewer = without_slices(heart, (0, 1))
+    assert not fewer.data[:, :2].any()
+    np.testing.assert_array_equal(fewer.data[:, 2:], heart.data[:, 2:])
+    assert heart.data[:, 0].any()
