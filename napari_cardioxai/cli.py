@@ -141,24 +141,29 @@ def measure(
     scan: Annotated[
         Path | None, typer.Option(help="The scan, for frame times and to check the grid.")
     ] = None,
+    height_cm: Annotated[float | None, typer.Option(help="For indices per body surface.")] = None,
+    weight_kg: Annotated[float | None, typer.Option(help="For indices per body surface.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Volumes and function from labels."""
+    """Volumes, function, walls and quality from labels."""
     from napari_cardioxai.anatomy.label_files import read_labels
     from napari_cardioxai.anatomy.measurements import measure as measure_labels
+    from napari_cardioxai.anatomy.quality import check
     from napari_cardioxai.scans.catalogue import load_scan
 
     with _progress() as on_progress:
         on_progress(0, 0, "reading")
         loaded = None if scan is None else load_scan(scan, on_progress=on_progress)
-        result = measure_labels(read_labels(labels, scan=loaded))
+        read = read_labels(labels, scan=loaded)
+        on_progress(0, 0, "measuring")
+        result = measure_labels(read, height_cm=height_cm, weight_kg=weight_kg)
+        quality = check(read, scan=loaded)
     if as_json:
-        _print_json(result.as_json())
+        _print_json({**result.as_json(), "quality": quality.as_json()})
         return
-    for name, value, unit in result.as_rows():
-        print(f"{name:<28} {value} {unit}".rstrip())
-    for note in result.notes:
-        print(f"! {note}")
+    _print_rows(result)
+    for finding in quality.findings:
+        _say(f"{'!' if finding.severity == 'warning' else 'i'} {finding.sentence}")
 
 
 @app.command()
@@ -178,10 +183,7 @@ def analyze(
             path, series=series, model=model, device=device, on_progress=on_progress
         )
         files = write_results(study, output, on_progress=on_progress)
-    for name, value, unit in study.measurements.as_rows():
-        print(f"{name:<28} {value} {unit}".rstrip())
-    for note in study.measurements.notes:
-        print(f"! {note}")
+    _print_rows(study.measurements)
     for file in files:
         _say(str(file))
 
@@ -197,6 +199,33 @@ def models(as_json: Json = False) -> None:
         return
     for name, card in cards.items():
         print(f"{name:<16} {card.kind:<10} {card.title}")
+
+
+@app.command()
+def phantom(
+    spec: Annotated[
+        str, typer.Argument(help="Built-in name such as `mixed`, or a TOML or JSON file.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the cohort.")],
+    subjects: Annotated[int, typer.Option(min=1)] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    images: Annotated[bool, typer.Option("--images", help="Simulate bSSFP images too.")] = False,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Export them as a scanner would.")] = False,
+) -> None:
+    """Make a cohort of beating hearts whose truth is known in closed form."""
+    from napari_cardioxai.phantom.cohort import generate
+
+    with _progress() as on_progress:
+        manifest = generate(
+            spec,
+            output,
+            subjects=subjects,
+            seed=seed,
+            images=images or dicom,
+            dicom=dicom,
+            on_progress=on_progress,
+        )
+    print(manifest)
 
 
 @app.command()
@@ -221,8 +250,7 @@ def demo(
     with _progress() as on_progress:
         study = analyze_study(sample_path(), on_progress=on_progress)
         files = write_results(study, output, on_progress=on_progress)
-    for name, value, unit in study.measurements.as_rows():
-        print(f"{name:<28} {value} {unit}".rstrip())
+    _print_rows(study.measurements)
     for file in files:
         print(file)
     if window and not os.environ.get("CARDIOXAI_VIRTUAL_DISPLAY"):
@@ -403,6 +431,14 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(task, completed=done, total=total or None, description=what)
 
         yield report
+
+
+def _print_rows(measurements: Any) -> None:
+    """Numbers on standard output, what must be known to read them on standard error."""
+    for name, value, unit in measurements.as_rows():
+        print(f"{name:<42} {value} {unit}".rstrip())
+    for note in measurements.notes:
+        _say(f"! {note}")
 
 
 def _print_json(value: Any) -> None:

@@ -13,7 +13,7 @@ from napari_cardioxai.scans.geometry import Geometry
 # From base to apex the left ventricle points to the left, the front and the feet.
 BASE_TO_APEX_RAS = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3)
 _CLEAR_DIRECTION = 0.2
-_CLEAR_TAPER = 0.2
+_CLEAR_TAPER = 0.25
 _FEWEST_FRAMES = 8
 _LEAST_CORRELATION = 0.3
 _LARGEST_SHARE = 1 / 3

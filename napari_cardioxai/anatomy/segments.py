@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_cardioxai.anatomy.base import is_base_first
 from napari_cardioxai.anatomy.volumes import LV, RV, voxel_counts
 from napari_cardioxai.anatomy.wall_contours import RAYS, segment_rays, wall_contours
 from napari_cardioxai.errors import MeasurementError
@@ -31,11 +32,11 @@ SEGMENT_SHARE = 0.75  # of a segment's rays must meet the wall
 OPENING_DEG = 30.0  # beside a gap in the wall, as far as the valve plane still shaves it
 LEAST_WEIGHT = 0.02  # of a slice at the end of its ring: counts where no other can
 TOUCH_PX = (1.0, 2.0)  # how far beyond the wall the right ventricle is looked for
+UNCLEAR_BASE = "Which end of the stack is the base is unclear: the first slice is taken for it."
 SMALLEST_CONTACT_DEG = 40.0  # less, as near the apex, does not say where the septum is
 USUAL_CONTACT = 0.75  # of the stack's median: less is cut on one side by the valve plane
 CONTACT_GAP_DEG = 12.0  # longer gaps end a contact
 SAME_HEIGHT = 0.2  # of the distance between the insertions
-CLEAR_TAPER = 0.25  # of the mean area: one end of the stack is larger
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,9 @@ def find_rings(labels: np.ndarray, geometry: Geometry) -> Rings:
     bearing = np.flatnonzero(areas)
     if not len(bearing):
         raise MeasurementError("No voxel is labelled as LV cavity (label 1), so there is no ring.")
-    positions = _positions(geometry, len(labels))
-    base_first, notes = _base_first(areas[bearing], positions[bearing], geometry)
+    told = is_base_first(areas, geometry)
+    base_first = told is not False
+    notes = () if told is not None else (UNCLEAR_BASE,)
     ring = np.full(len(labels), NO_RING)
     extents = geometry.slice_extents_mm(len(labels))
     lengths = np.ones(len(labels)) if extents is None else extents
@@ -303,26 +305,6 @@ def _turn(points: list[tuple[int, np.ndarray]], geometry: Geometry) -> tuple[int
         "taken for the anterior one."
     )
     return (1 if superior > 0 else -1), (note,)
-
-
-def _base_first(
-    areas: np.ndarray, positions: np.ndarray, geometry: Geometry
-) -> tuple[bool, tuple[str, ...]]:
-    """Whether the stack starts at the base; `positions` grow with the slice index."""
-    if len(areas) > 1:
-        slope = np.polyfit(positions, areas, 1)[0]
-        taper = slope * (positions[-1] - positions[0]) / areas.mean()
-        if abs(taper) >= CLEAR_TAPER:
-            return bool(taper < 0), ()
-    if geometry.affine is not None:
-        along = np.asarray(geometry.affine, float)[:3, 2]
-        # From the base, the apex lies to the left, the front and the feet (RAS: -x, +y, -z).
-        towards_apex = along @ np.array([-1.0, 1.0, -1.0]) / (np.linalg.norm(along) * 3**0.5)
-        if abs(towards_apex) > 0.2:
-            return bool(towards_apex > 0), ()
-    return True, (
-        "Which end of the stack is the base is unclear: the first slice is taken for it.",
-    )
 
 
 def _positions(geometry: Geometry, slices: int) -> np.ndarray:

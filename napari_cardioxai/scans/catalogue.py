@@ -77,7 +77,7 @@ def find_series(paths: Path | Sequence[Path], *, on_progress: Progress = silent)
         raise ScanError(
             f"{where} is empty; choose a folder of DICOM files, a NIfTI file or a picture."
         )
-    from napari_cardioxai.scans.dicom import index_dicom
+    from napari_cardioxai.scans.dicom.series import index_dicom
     from napari_cardioxai.scans.nifti import is_nifti, nifti_entry
 
     nifti = [f for f in files if is_nifti(f)]
@@ -167,7 +167,7 @@ def _nothing(given: list[Path]) -> str:
 
 def _score(entry: Entry, normal: np.ndarray | None = None) -> tuple[float, ...]:
     """How much an entry looks like the short-axis cine that the user wants."""
-    from napari_cardioxai.scans.dicom_group import not_cine_words, words_of
+    from napari_cardioxai.scans.dicom.group import not_cine_words, words_of
 
     words = words_of(entry.name)
     frames, slices = entry.shape[:2]

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
+from napari_cardioxai.anatomy.base import is_base_first
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.anatomy.volumes import LV, MYO, RV
 from napari_cardioxai.scans.scan import Scan
@@ -143,10 +144,9 @@ class Facts:
 
     @cached_property
     def base_is_last(self) -> bool:
-        """Whether the slices run from apex to base, told by where the cavity is widest."""
+        """Whether the slices run from apex to base; where nothing tells, they do not."""
         areas = self.pixels[LV, self.fullest_frame()]
-        slices = np.flatnonzero(areas)
-        return bool(areas[slices] @ (slices - slices.mean()) > 0)
+        return is_base_first(areas, self.labels.geometry) is False
 
     @cached_property
     def basal(self) -> np.ndarray:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_frame import Frame
-from napari_cardioxai.scans.dicom_rules import COUNTERS, announced_count, usual_count
+from napari_cardioxai.scans.dicom.frame import Frame
+from napari_cardioxai.scans.dicom.rules import COUNTERS, announced_count, usual_count
 
 FEW_HOLES = 0.25  # share of frames that may be missing for the rest to tell where
 

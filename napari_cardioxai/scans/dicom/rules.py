@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_frame import Frame
+from napari_cardioxai.scans.dicom.frame import Frame
 
 ORDER_RULES = (
     "TemporalPositionIdentifier",

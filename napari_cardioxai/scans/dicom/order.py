@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_frame import Frame
-from napari_cardioxai.scans.dicom_phases import frames_by_phase
-from napari_cardioxai.scans.dicom_rules import (
+from napari_cardioxai.scans.dicom.frame import Frame
+from napari_cardioxai.scans.dicom.phases import frames_by_phase
+from napari_cardioxai.scans.dicom.rules import (
     COUNTERS,
     FILE_NAME,
     announced_count,
@@ -25,7 +25,7 @@ from napari_cardioxai.scans.dicom_rules import (
     usual_count,
     values_of,
 )
-from napari_cardioxai.scans.dicom_times import CYCLE_MS, frame_times, plausible
+from napari_cardioxai.scans.dicom.times import CYCLE_MS, frame_times, plausible
 from napari_cardioxai.scans.listing import natural_key
 
 CINE_FRAMES = 5  # frames from which a slice is no doubled still

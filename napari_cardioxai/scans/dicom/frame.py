@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_pixels import Pixels
+from napari_cardioxai.scans.dicom.pixels import Pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)

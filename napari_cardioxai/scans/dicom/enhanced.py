@@ -10,14 +10,14 @@ import numpy as np
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from napari_cardioxai.scans.dicom_frame import (
+from napari_cardioxai.scans.dicom.frame import (
     Frame,
     component_of,
     directions_of,
     pair_of,
     window_of,
 )
-from napari_cardioxai.scans.dicom_header import moment_ms
+from napari_cardioxai.scans.dicom.header import moment_ms
 
 _TIME_DIMENSIONS = {
     tag_for_keyword(keyword)

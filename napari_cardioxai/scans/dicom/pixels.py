@@ -21,10 +21,10 @@ from pydicom.pixels import apply_color_lut, pixel_array
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from napari_cardioxai.errors import ScanError
-from napari_cardioxai.scans.dicom_header import UNREADABLE, Header
+from napari_cardioxai.scans.dicom.header import UNREADABLE, Header
 
 if TYPE_CHECKING:
-    from napari_cardioxai.scans.dicom_frame import Frame
+    from napari_cardioxai.scans.dicom.frame import Frame
 
 # "" stands for files without file meta information.
 _PLAIN_SYNTAXES = {"", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}

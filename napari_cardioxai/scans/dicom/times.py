@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_frame import Frame
-from napari_cardioxai.scans.dicom_rules import AFTER_R_WAVE, CLOCKS, LONGEST_TRIGGER_MS
+from napari_cardioxai.scans.dicom.frame import Frame
+from napari_cardioxai.scans.dicom.rules import AFTER_R_WAVE, CLOCKS, LONGEST_TRIGGER_MS
 
 CYCLE_MS = (300.0, 2500.0)  # 200 down to 24 beats a minute
 FRAME_STEP_MS = (5.0, 200.0)

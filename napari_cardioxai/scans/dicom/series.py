@@ -11,12 +11,12 @@ import numpy as np
 
 from napari_cardioxai.errors import ScanError
 from napari_cardioxai.progress import Progress, silent
-from napari_cardioxai.scans.dicom_frame import Frame
-from napari_cardioxai.scans.dicom_group import STACK_SLICES, Group, group_frames
-from napari_cardioxai.scans.dicom_header import quiet_pydicom
-from napari_cardioxai.scans.dicom_index import FILES_BETWEEN_REPORTS, read_index
-from napari_cardioxai.scans.dicom_order import Ordering, order_frames
-from napari_cardioxai.scans.dicom_pixels import PictureReader, common_type, display_limits
+from napari_cardioxai.scans.dicom.frame import Frame
+from napari_cardioxai.scans.dicom.group import STACK_SLICES, Group, group_frames
+from napari_cardioxai.scans.dicom.header import quiet_pydicom
+from napari_cardioxai.scans.dicom.index import FILES_BETWEEN_REPORTS, read_index
+from napari_cardioxai.scans.dicom.order import Ordering, order_frames
+from napari_cardioxai.scans.dicom.pixels import PictureReader, common_type, display_limits
 from napari_cardioxai.scans.entry import Entry
 from napari_cardioxai.scans.geometry import LPS_TO_RAS, Geometry
 from napari_cardioxai.scans.scan import Kind, Provenance, Scan

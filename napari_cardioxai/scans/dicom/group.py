@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_cardioxai.scans.dicom_frame import Frame
-from napari_cardioxai.scans.dicom_order import CINE_FRAMES
+from napari_cardioxai.scans.dicom.frame import Frame
+from napari_cardioxai.scans.dicom.order import CINE_FRAMES
 
 SAME_PLANE_COSINE = np.cos(np.radians(1.0))
 SAME_PIXEL = 0.002  # relative difference of pixel spacings

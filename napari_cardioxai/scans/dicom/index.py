@@ -19,16 +19,16 @@ import pydicom
 from pydicom.uid import UID
 
 from napari_cardioxai.progress import Progress, silent
-from napari_cardioxai.scans.dicom_enhanced import enhanced_frames
-from napari_cardioxai.scans.dicom_frame import (
+from napari_cardioxai.scans.dicom.enhanced import enhanced_frames
+from napari_cardioxai.scans.dicom.frame import (
     Frame,
     component_of,
     directions_of,
     pair_of,
     window_of,
 )
-from napari_cardioxai.scans.dicom_header import TAGS, UNREADABLE, Header, moment_ms, quiet_pydicom
-from napari_cardioxai.scans.dicom_pixels import Pixels, describe_pixels
+from napari_cardioxai.scans.dicom.header import TAGS, UNREADABLE, Header, moment_ms, quiet_pydicom
+from napari_cardioxai.scans.dicom.pixels import Pixels, describe_pixels
 
 FILES_BETWEEN_REPORTS = 10
 MOST_FRAMES = 10_000  # of one file; a larger number is damage
