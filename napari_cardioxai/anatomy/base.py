@@ -14,6 +14,7 @@ from napari_cardioxai.scans.geometry import Geometry
 BASE_TO_APEX_RAS = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3)
 _CLEAR_DIRECTION = 0.2
 _CLEAR_TAPER = 0.25
+_ALONG_AN_AXIS = 0.9999
 _FEWEST_FRAMES = 8
 _LEAST_CORRELATION = 0.3
 _LARGEST_SHARE = 1 / 3
@@ -22,8 +23,10 @@ _LARGEST_SHARE = 1 / 3
 def is_base_first(lv_areas: NDArray, geometry: Geometry) -> bool | None:
     """Whether slice 0 is at the base.
 
-    Told by how the cavity tapers; where that is unclear, by the stack's
-    direction in the patient, which some converters lose.
+    Told by the stack's direction in the patient. A short-axis stack is always
+    oblique: one that lies exactly along an axis of the patient has lost its
+    direction in a conversion, and then, as without an affine, the cavity's
+    taper tells.
 
     Parameters
     ----------
@@ -36,17 +39,17 @@ def is_base_first(lv_areas: NDArray, geometry: Geometry) -> bool | None:
     -------
     None when neither tells.
     """
+    if geometry.affine is not None:
+        along = geometry.affine[:3, 2] / np.linalg.norm(geometry.affine[:3, 2])
+        cosine = float(along @ BASE_TO_APEX_RAS)
+        if abs(cosine) > _CLEAR_DIRECTION and np.abs(along).max() < _ALONG_AN_AXIS:
+            return cosine > 0
     slices = np.flatnonzero(lv_areas)
     if len(slices) > 1:
         areas = np.asarray(lv_areas, float)[slices]
         slope = np.polyfit(slices, areas, 1)[0]
         if abs(slope) * (slices[-1] - slices[0]) >= _CLEAR_TAPER * areas.mean():
             return bool(slope < 0)
-    if geometry.affine is not None:
-        along = geometry.affine[:3, 2] / np.linalg.norm(geometry.affine[:3, 2])
-        cosine = float(along @ BASE_TO_APEX_RAS)
-        if abs(cosine) > _CLEAR_DIRECTION:
-            return cosine > 0
     return None
 
 

@@ -142,8 +142,7 @@ def find_reference(labels: np.ndarray, geometry: Geometry) -> SegmentReference:
 def find_rings(labels: np.ndarray, geometry: Geometry) -> Rings:
     """Divide the slices that hold cavity into basal, mid and apical thirds.
 
-    The larger end is the base; where neither is clearly larger, the end that
-    lies to the right, back and head of the patient.
+    Which end is the base is told by `is_base_first`.
 
     Parameters
     ----------

@@ -49,17 +49,19 @@ def test_no_more_than_a_third_is_given_up():
     assert slices_beyond_base(a_heart(atrium=(0, 1))) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    ("step", "first"), [((-1, 1, -1), True), ((1, -1, 1), False), ((1, 1, 0), None)]
-)
-def test_where_the_taper_is_unclear_the_direction_in_the_patient_tells(step, first):
+@pytest.mark.parametrize(("step", "first"), [((-1, 1, -1), True), ((1, -1, 1), False)])
+def test_the_direction_in_the_patient_outweighs_the_taper(step, first):
     affine = np.eye(4)
     affine[:3, 2] = 8 * np.array(step) / np.linalg.norm(step)
-    assert is_base_first(np.array([5.0, 5.0, 5.0]), Geometry((8.0, 1.0, 1.0), affine)) is first
+    misleading = np.array([3.0, 6.0, 9.0]) if first else np.array([9.0, 6.0, 3.0])
+    assert is_base_first(misleading, Geometry((8.0, 1.0, 1.0), affine)) is first
 
 
-def test_a_clear_taper_outweighs_a_direction_that_a_converter_lost():
-    assert is_base_first(np.array([9.0, 6.0, 3.0]), Geometry((8.0, 1.0, 1.0), np.eye(4))) is True
+def test_a_stack_along_an_axis_has_lost_its_direction_and_the_taper_tells():
+    lost = Geometry((8.0, 1.0, 1.0), np.diag([1.0, 1.0, 8.0, 1.0]))
+    assert is_base_first(np.array([9.0, 6.0, 3.0]), lost) is True
+    assert is_base_first(np.array([3.0, 6.0, 9.0]), lost) is False
+    assert is_base_first(np.array([5.0, 5.0, 5.0]), lost) is None
 
 
 def test_emptied_slices_leave_the_others_and_the_original_alone():
