@@ -114,8 +114,8 @@ def segment(
     labels = without_slices(whole, beyond)
     if beyond:
         notes.append(
-            f"Left unlabelled beyond the base, because the cavity there does not follow the "
-            f"ventricle's cycle: slice {', '.join(str(z + 1) for z in beyond)}."
+            "Left unlabelled beyond the base, because the cavity there does not follow the "
+            f"ventricle's cycle: slice {' and '.join(str(z + 1) for z in beyond)}."
         )
     seconds = time.perf_counter() - started
     return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes))

@@ -16,7 +16,7 @@ _CLEAR_DIRECTION = 0.2
 _CLEAR_TAPER = 0.25
 _ALONG_AN_AXIS = 0.9999
 _FEWEST_FRAMES = 8
-_LEAST_CORRELATION = 0.3
+_LEAST_SHARE = 0.5
 _LARGEST_SHARE = 1 / 3
 
 
@@ -57,10 +57,12 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
     """Labelled slices at the base whose cavity does not follow the ventricle's cycle.
 
     A segmenter that never saw them takes the atrium or the outflow tract for
-    the ventricle. The ventricle's slices shrink and widen together; going from
-    the widest slice towards the base, the first whose area over the cycle
-    correlates with that of the middle of the ventricle by less than 0.3 ends
-    it. At most a third of the labelled slices are given up.
+    the ventricle. Near the base the ventricle's cavity shrinks at least as much
+    as elsewhere, because the valve plane descends; going from the widest slice
+    towards the base, the first whose area follows the cycle of the middle of
+    the ventricle with less than half of its relative change (slope of the
+    regression of one on the other) ends the ventricle. At most a third of the
+    labelled slices are given up.
 
     Parameters
     ----------
@@ -75,12 +77,14 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
     widest = int(np.argmax(mean))
     quarter = len(bearing) // 4
     cycle = areas[bearing[quarter : len(bearing) - quarter]].sum(0)
+    if cycle.std() == 0:
+        return ()
     base_first = is_base_first(mean, labels.geometry)
     if base_first is None:
         return ()
     towards_base = bearing[bearing < widest][::-1] if base_first else bearing[bearing > widest]
     for k, z in enumerate(towards_base):
-        if _correlation(areas[z], cycle) < _LEAST_CORRELATION:
+        if _share_of_motion(areas[z], cycle) < _LEAST_SHARE:
             beyond = towards_base[k:]
             is_plausible = len(beyond) <= _LARGEST_SHARE * len(bearing)
             return tuple(sorted(int(s) for s in beyond)) if is_plausible else ()
@@ -96,7 +100,7 @@ def without_slices(labels: Labels, slices: tuple[int, ...]) -> Labels:
     return replace(labels, data=data)
 
 
-def _correlation(a: NDArray, b: NDArray) -> float:
-    if a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+def _share_of_motion(areas: NDArray, cycle: NDArray) -> float:
+    """Slope of a slice's relative change on that of the ventricle."""
+    own, whole = areas / areas.mean(), cycle / cycle.mean()
+    return float(np.cov(own, whole)[0, 1] / whole.var(ddof=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,41 @@ RATES = (
     *("tper_ms", "tpfr_ms", "diastasis_ms", "third_filling_fraction", "ea_ratio"),
 )
 PerSegment = tuple[float | None, ...]
+NO_WALLS = (
+    "Wall segments need the myocardium (label 2) and the right ventricle (label 3) at end-diastole"
+)
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What `measure_walls` finds; `Measurements.with_walls` takes it in.
+
+    Attributes
+    ----------
+    wall_ed_mm, wall_es_mm, thickening_percent, wall_ed_max_mm
+        As in `Measurements`, as are `thickening_variance_percent2` and `sdi_percent`.
+    notes
+        Sentences on assumptions.
+    thickness
+        Rays, segments and septum behind the numbers, at end-diastole and end-systole.
+    missing
+        Why there is no wall, in one sentence; "" where there is one.
+    """
+
+    wall_ed_mm: PerSegment | None = None
+    wall_es_mm: PerSegment | None = None
+    thickening_percent: PerSegment | None = None
+    wall_ed_max_mm: float | None = None
+    thickening_variance_percent2: float | None = None
+    sdi_percent: float | None = None
+    notes: tuple[str, ...] = ()
+    thickness: WallThickness | None = field(default=None, repr=False, compare=False)
+    missing: str = ""
+
+
+WALL_NUMBERS = tuple(
+    f.name for f in fields(Walls) if f.name not in ("notes", "thickness", "missing")
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +106,8 @@ class Measurements:
         Myocardial mass at end-diastole (of the only frame if there is one), in g.
     rv_edv_ml, rv_esv_ml, rv_sv_ml, rv_ef_percent
         Right ventricle, from the extremes of its own curve.
+    rv_volume_ml
+        Right-ventricular volume of every frame in mL, where it is labelled.
     per_ml_s, pfr_ml_s, pafr_ml_s, per_edv_s, pfr_edv_s, pafr_edv_s
         Peak ejection, early and atrial filling rate, in mL/s and in EDV/s.
     tper_ms, tpfr_ms, diastasis_ms
@@ -101,6 +138,8 @@ class Measurements:
         `rv_esvi_ml_m2` likewise.
     notes
         Sentences on assumptions and on what looks wrong.
+    lv_rates, rv_rates
+        The smoothed curves that the rates were read from, for drawing; not in JSON.
     """
 
     edv_ml: float | None
@@ -119,6 +158,7 @@ class Measurements:
     rv_esv_ml: float | None = None
     rv_sv_ml: float | None = None
     rv_ef_percent: float | None = None
+    rv_volume_ml: tuple[float, ...] | None = None
     per_ml_s: float | None = None
     pfr_ml_s: float | None = None
     pafr_ml_s: float | None = None
@@ -158,13 +198,22 @@ class Measurements:
     rv_edvi_ml_m2: float | None = None
     rv_esvi_ml_m2: float | None = None
     notes: tuple[str, ...] = ()
+    lv_rates: Rates | None = field(default=None, repr=False, compare=False)
+    rv_rates: Rates | None = field(default=None, repr=False, compare=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Every attribute under its own name, in types that JSON has."""
+        """Every attribute but the curves behind the rates, in types that JSON has."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
         return {
             key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self).items()
+            for key, value in values.items()
+            if key not in ("lv_rates", "rv_rates")
         }
+
+    def with_walls(self, walls: Walls) -> Measurements:
+        """The same with what was found of the wall."""
+        numbers = {name: getattr(walls, name) for name in WALL_NUMBERS}
+        return replace(self, **numbers, notes=(*self.notes, *walls.notes))
 
     def as_rows(self) -> list[tuple[str, str, str]]:
         """Name, value and unit of what is known, with the decimals that it deserves."""
@@ -275,6 +324,21 @@ def measure(
     MeasurementError
         When no voxel is labelled as left-ventricular cavity, or when height and
         weight are not positive or only one is given.
+
+    See Also
+    --------
+    measure_volumes, measure_walls : the fast and the slow part of it
+    """
+    volumes = measure_volumes(labels, height_cm=height_cm, weight_kg=weight_kg)
+    return volumes.with_walls(measure_walls(labels))
+
+
+def measure_volumes(
+    labels: Labels, *, height_cm: float | None = None, weight_kg: float | None = None
+) -> Measurements:
+    """Everything of `measure` but the walls: fast enough for every stroke of a brush.
+
+    Parameters and errors are those of `measure`.
     """
     bsa = _body_surface_m2(height_cm, weight_kg)
     notes = list(labels.notes)
@@ -294,9 +358,8 @@ def measure(
     cycle_ms, cycle_said = _cycle_ms(labels)
     lv_rates, lv_rates_said = _rates(curve, lv, labels, "")
     rv_rates, rv_rates_said = _rates(rv_curve, rv, labels, "rv_")
-    walls, walls_said = _walls(labels, curve, lv)
     rates_said = dict.fromkeys([*lv_rates_said, *rv_rates_said])
-    notes += [*said, *rv_said, *cycle_said, *_closing_note(curve), *rates_said, *walls_said]
+    notes += [*said, *rv_said, *cycle_said, *_closing_note(curve), *rates_said]
     times = labels.frame_times_ms
     measured = Measurements(
         edv_ml=None if lv is None else lv.edv_ml,
@@ -315,10 +378,10 @@ def measure(
         rv_esv_ml=None if rv is None else rv.esv_ml,
         rv_sv_ml=None if rv is None else rv.sv_ml,
         rv_ef_percent=None if rv is None else rv.percent,
+        rv_volume_ml=tuple(rv_curve.tolist()) if rv_curve.any() else None,
         notes=tuple(notes),
         **lv_rates,
         **rv_rates,
-        **walls,
     )
     return _indexed(measured if sized is labels else _without_sizes(measured), bsa)
 
@@ -329,8 +392,11 @@ def _without_sizes(measured: Measurements) -> Measurements:
     return replace(
         measured,
         volume_ml=None,
+        rv_volume_ml=None,
         cardiac_output_l_min=None,
         lvm_g=None,
+        lv_rates=None,
+        rv_rates=None,
         **sized,
     )
 
@@ -361,6 +427,7 @@ def _rates(
     rates = filling_rates(curve, labels.frame_times_ms, cycle_ms=labels.cycle_ms)
     values: dict[str, Any] = {prefix + key: getattr(rates, key) for key in RATES}
     values[f"{prefix}rate_note"] = _rate_note(rates)
+    values["rv_rates" if prefix else "lv_rates"] = rates
     name = "RV" if prefix else "LV"
     # Without any rate the reason lies in the frames, which both ventricles share.
     said = rates.note if rates.curve is None else f"{name} rates: {rates.note}"
@@ -371,27 +438,43 @@ def _rate_note(rates: Rates) -> str:
     return " ".join(part for part in (rates.method, rates.note) if part)
 
 
-def _walls(
-    labels: Labels, curve: np.ndarray, found: EjectionFraction | None
-) -> tuple[dict[str, Any], list[str]]:
-    """Attributes of the wall, and what must be said about them."""
+def measure_walls(labels: Labels) -> Walls:
+    """Thickness, thickening and dyssynchrony of the wall.
+
+    Parameters
+    ----------
+    labels
+        What was segmented or drawn. Where myocardium or right ventricle are not
+        labelled at end-diastole nothing is measured and `missing` says why.
+    """
+    if labels.geometry.spacing_mm is None:
+        return Walls(missing="Wall thickness needs the pixel size: open the scan that carries it.")
+    curve = volume_curve_ml(labels, LV)
     ed = int(np.argmax(curve))
-    both = all((labels.data[ed] == structure).any() for structure in (MYO, RV))
-    if labels.geometry.spacing_mm is None or not both:
-        return {}, []
+    absent = [
+        STRUCTURE_NAMES[structure]
+        for structure in (LV, MYO, RV)
+        if not (labels.data[ed] == structure).any()
+    ]
+    if absent:
+        return Walls(missing=f"{NO_WALLS}; draw what is missing: {' and '.join(absent)}.")
+    found, _ = _ejection(curve, LV)
     frames = (ed,) if found is None else (ed, found.es_frame)
     try:
-        walls = wall_thickness(labels, ed_frame=ed, frames=frames)
+        thickness = wall_thickness(labels, ed_frame=ed, frames=frames)
     except MeasurementError as error:
-        return {}, [f"No wall segments: {error}"]
-    values: dict[str, Any] = {"wall_ed_mm": _per_segment(walls.aha_mm[0])}
-    values["wall_ed_max_mm"] = max((w for w in values["wall_ed_mm"] if w is not None), default=None)
-    notes = list(walls.notes)
-    if found is not None:
-        motion, said = _wall_motion(labels, curve, walls)
-        values |= motion
-        notes += said
-    return values, notes
+        return Walls(notes=(f"No wall segments: {error}",), missing=str(error))
+    at_ed = _per_segment(thickness.aha_mm[0])
+    walls = Walls(
+        wall_ed_mm=at_ed,
+        wall_ed_max_mm=max((w for w in at_ed if w is not None), default=None),
+        notes=thickness.notes,
+        thickness=thickness,
+    )
+    if found is None:
+        return walls
+    motion, said = _wall_motion(labels, curve, thickness)
+    return replace(walls, notes=(*walls.notes, *said), **motion)
 
 
 def _wall_motion(

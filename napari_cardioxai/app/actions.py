@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from napari_cardioxai.scans.scan import Scan
 
 LABELS_NAME = "Labels"
+MOST_THUMBNAILS = 60  # a folder of thousands of pictures must not be read whole to be listed
 
 
 class StudyActions(QObject):
@@ -70,7 +71,8 @@ class StudyActions(QObject):
             from napari_cardioxai.scans.catalogue import find_series
 
             catalogue = find_series(path, on_progress=on_progress)
-            thumbnails = [_thumbnail(entry) for entry in catalogue.entries]
+            thumbnails = [_thumbnail(entry) for entry in catalogue.entries[:MOST_THUMBNAILS]]
+            thumbnails += [None] * (len(catalogue.entries) - len(thumbnails))
             return catalogue, thumbnails, _load(catalogue.entries[catalogue.default], on_progress)
 
         def show(result: Any) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from napari_cardioxai.anatomy import measurements
 from napari_cardioxai.anatomy.labels import Labels
-from napari_cardioxai.anatomy.measurements import measure
+from napari_cardioxai.anatomy.measurements import measure, measure_volumes, measure_walls
 from napari_cardioxai.errors import MeasurementError
 from napari_cardioxai.phantom.classes import HeartClass, draw_case
 from napari_cardioxai.phantom.rasterise import rasterise, stack_around
@@ -281,3 +281,35 @@ def test_myocardium_and_right_ventricle_that_do_not_touch_have_no_segments_and_a
     m = measure(beating(LV, myo=[100] * 6, rv=[150] * 6))
     assert m.wall_ed_mm is None
     assert any(note.startswith("No wall segments") for note in m.notes)
+
+
+def test_volumes_first_and_walls_later_is_the_same_as_both_at_once():
+    _, labels = phantom(HeartClass.NORMAL)
+    volumes, walls = measure_volumes(labels), measure_walls(labels)
+    assert volumes.wall_ed_mm is None and volumes.edv_ml is not None
+    assert walls.wall_ed_mm is not None and walls.missing == ""
+    assert volumes.with_walls(walls) == measure(labels)
+
+
+def test_volumes_alone_do_not_pay_for_walls(monkeypatch):
+    monkeypatch.setattr(measurements, "wall_thickness", lambda *a, **k: pytest.fail("walls"))
+    _, labels = phantom(HeartClass.NORMAL)
+    assert measure_volumes(labels).rv_ef_percent is not None
+
+
+def test_what_walls_lack_is_named():
+    assert "Myocardium and RV cavity" in measure_walls(beating(LV)).missing
+    assert measure_walls(beating(LV, myo=[100] * 6)).missing.endswith("missing: RV cavity.")
+
+
+def test_curves_behind_the_rates_are_for_drawing_and_not_in_json():
+    m = measure(counted(CURVE, 30))
+    assert m.lv_rates is not None and m.lv_rates.curve is not None
+    assert m.lv_rates.curve.rate_ml_s.max() == pytest.approx(m.pfr_ml_s, rel=1e-3)
+    assert not {"lv_rates", "rv_rates"} & set(m.as_json())
+
+
+def test_right_ventricle_has_its_own_curve():
+    m = measure(beating(LV, rv=[150, 130, 90, 75, 100, 145]))
+    assert m.rv_volume_ml == (150, 130, 90, 75, 100, 145)
+    assert measure(beating(LV)).rv_volume_ml is None
