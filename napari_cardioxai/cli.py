@@ -58,6 +58,8 @@ def main() -> None:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):
             _fail(f"{error.format_message()} See `cardioxai --help`.")
         raise
+    if code == 130:  # typer turns Ctrl-C into this
+        _say("Interrupted; nothing was written.")
     sys.exit(code if isinstance(code, int) else 0)
 
 

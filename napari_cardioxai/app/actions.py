@@ -24,13 +24,15 @@ from napari_cardioxai.app.layers import (
     blank_labels,
     dress_as_labels,
     in_memory,
+    labels_of,
     labels_to_layer,
     layer_to_scan,
     load_units,
     origin_of,
     scan_to_layer,
 )
-from napari_cardioxai.app.live_measure import LiveMeasure, labels_of
+from napari_cardioxai.app.live_function import LiveFunction
+from napari_cardioxai.app.live_measure import LiveMeasure
 from napari_cardioxai.app.session import JobState, Session, Status, session_of
 from napari_cardioxai.app.workers import Job, JobRunner, leave_a_core_to_the_window, sentence
 from napari_cardioxai.errors import CardioxaiError, LabelError, MeasurementError
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_cardioxai.anatomy.measurements import Measurements
+    from napari_cardioxai.anatomy.quality import Override
     from napari_cardioxai.scans.scan import Scan
 
 LABELS_NAME = "Labels"
@@ -57,9 +60,15 @@ class StudyActions(QObject):
         self.session: Session = session_of(viewer)
         self.jobs = JobRunner(self.session, self)
         self.live = LiveMeasure(self.viewer, self.session, self)
+        self.function = LiveFunction(self.session, self._slice_in_view, self)
+        self.live.edited.connect(self.function.follow)
         self.viewer.layers.events.inserted.connect(self._on_inserted)
         self.viewer.layers.events.removed.connect(self._on_removed)
         self._is_ours = False
+
+    def _slice_in_view(self) -> int:
+        dims = self.viewer.dims
+        return int(dims.current_step[-3]) if dims.ndim >= 3 else -1
 
     # Opening ------------------------------------------------------------------
 
@@ -182,7 +191,7 @@ class StudyActions(QObject):
             on_progress(0, 0, f"loading {model}")
             result = studies.segment(scan, model=model, device=device, on_progress=on_progress)
             provenance = {**studies.provenance_of(result), "date": date.today().isoformat()}
-            return _prepared(result.labels, before), provenance, tuple(result.notes)
+            return _prepared(result.labels, before), provenance, tuple(result.notes), ()
 
         return self._start_labelling("Segmenting", work)
 
@@ -195,6 +204,7 @@ class StudyActions(QObject):
 
         def work(on_progress: Progress) -> Any:
             from napari_cardioxai.anatomy.label_files import read_labels
+            from napari_cardioxai.anatomy.quality import read_overrides
 
             on_progress(0, 1, path.name)
             labels = read_labels(path, scan=scan)
@@ -204,7 +214,8 @@ class StudyActions(QObject):
                     f"has {scan.data.shape}; choose the labels of this scan."
                 )
             provenance = {"labels": path.name, "date": date.today().isoformat()}
-            return _prepared(labels, before), provenance, labels.notes
+            overrides = read_overrides(overrides_path(path))
+            return _prepared(labels, before), provenance, labels.notes, overrides
 
         return self._start_labelling("Loading labels", work)
 
@@ -212,15 +223,15 @@ class StudyActions(QObject):
         """Add an empty labels layer to draw in."""
         scan = self.session.scan
         if scan is not None and self.session.labels_layer is None:
-            self._show_labels(blank_labels(scan), _drawn_by_hand(), ())
+            self._show_labels(blank_labels(scan), _drawn_by_hand())
 
     def _start_labelling(self, name: str, work: Callable[[Progress], Any]) -> bool:
         def show(result: Any) -> None:
-            (labels, change, measurements), provenance, notes = result
+            (labels, change, measurements), provenance, notes, overrides = result
             if change is None:
-                self._show_labels(labels, provenance, notes)
+                self._show_labels(labels, provenance, notes, overrides)
             else:
-                self._write_into_layer(change, provenance, notes)
+                self._write_into_layer(change, provenance, notes, overrides)
             self.session.set_measurements(measurements)
             self._say_labelled(provenance)
 
@@ -251,18 +262,23 @@ class StudyActions(QObject):
             self.session.labels_layer.editable = True
 
     def _show_labels(
-        self, labels: Labels, provenance: dict[str, str], notes: tuple[str, ...]
+        self,
+        labels: Labels,
+        provenance: dict[str, str],
+        notes: tuple[str, ...] = (),
+        overrides: tuple[Override, ...] = (),
     ) -> None:
         layer = self._add(Layer.create(*labels_to_layer(labels, name=LABELS_NAME)))
         layer.brush_size = LABELS_STYLE.brush_size
         layer.selected_label = 1
-        self.session.set_labels(layer, provenance=provenance, notes=notes)
+        self.session.set_labels(layer, provenance=provenance, notes=notes, overrides=overrides)
 
     def _write_into_layer(
         self,
         change: tuple[tuple[np.ndarray, ...], np.ndarray],
         provenance: dict[str, str],
         notes: tuple[str, ...],
+        overrides: tuple[Override, ...],
     ) -> None:
         """Put a result into the existing layer as one step that Ctrl+Z takes back.
 
@@ -275,21 +291,30 @@ class StudyActions(QObject):
         layer.data_setitem(*change)
         layer.refresh()
         self.session.provenance, self.session.notes = provenance, notes
-        self.live.mark_saved(self.live.checksums_now())
+        self.session.set_overrides(overrides)
+        self.live.mark_saved(self.live.state_now())
 
     # Saving -------------------------------------------------------------------
 
     def save_labels(self, path: Path, *, then: Callable[[], None] | None = None) -> bool:
-        """Write the labels as NIfTI on the scan's own grid; `then` follows a success."""
-        labels, state = self._snapshot(), self.live.checksums_now()
+        """Write the labels as NIfTI on the scan's own grid, overrides beside them.
+
+        `then` follows a success.
+        """
+        labels, state = self._snapshot(), self.live.state_now()
+        overrides = self.session.overrides
         if labels is None:
             return False
 
         def work(on_progress: Progress) -> Path:
             from napari_cardioxai.anatomy.label_files import write_labels
+            from napari_cardioxai.anatomy.quality import write_overrides
 
             on_progress(0, 1, path.name)
             write_labels(path, labels)
+            beside = overrides_path(path)
+            if overrides or beside.exists():
+                write_overrides(beside, overrides)
             return path
 
         def saved(path: Path) -> None:
@@ -302,16 +327,18 @@ class StudyActions(QObject):
 
     def save_table(self, path: Path) -> bool:
         """Write the measurements as CSV or JSON, by the ending of the name."""
-        measurements = self.session.measurements
-        if measurements is None:
+        labels = self._snapshot()
+        if labels is None or self.session.measurements is None:
             return False
 
         def work(on_progress: Progress) -> Path:
+            from napari_cardioxai.anatomy.measurements import measure
             from napari_cardioxai.report import table
 
+            on_progress(0, 1, path.name)
             as_json = path.suffix.lower() == ".json"
             write = table.write_measurements_json if as_json else table.write_measurements_csv
-            write(path, measurements)
+            write(path, measure(labels))
             return path
 
         return self.jobs.start("Saving", work, on_done=self._say_saved)
@@ -319,16 +346,17 @@ class StudyActions(QObject):
     def save_report(self, path: Path) -> bool:
         """Write the report as one HTML file."""
         scan, labels = self.session.scan, self._snapshot()
-        measurements, provenance = self.session.measurements, dict(self.session.provenance)
-        if scan is None or labels is None or measurements is None:
+        provenance = dict(self.session.provenance)
+        if scan is None or labels is None or self.session.measurements is None:
             return False
 
         def work(on_progress: Progress) -> Path:
+            from napari_cardioxai.anatomy.measurements import measure
             from napari_cardioxai.report.study_report import write_study_report
 
             on_progress(0, 1, path.name)
             write_study_report(
-                path, scan=scan, labels=labels, measurements=measurements, provenance=provenance
+                path, scan=scan, labels=labels, measurements=measure(labels), provenance=provenance
             )
             return path
 
@@ -346,8 +374,8 @@ class StudyActions(QObject):
         self.session.set_status(Status(JobState.DONE, f"Saved {path.name} in {path.parent}."))
 
     def close(self) -> bool:
-        """Stop the running job; True when it has ended."""
-        return self.jobs.stop()
+        """Stop what runs; True when it has ended."""
+        return all([self.jobs.stop(), self.function.close()])
 
 
 def _load(entry: Any, on_progress: Progress) -> tuple[Scan, tuple[float, float]]:
@@ -355,6 +383,14 @@ def _load(entry: Any, on_progress: Progress) -> tuple[Scan, tuple[float, float]]
     load_units()
     scan = in_memory(entry.load(on_progress))
     return scan, SCAN_STYLE.contrast_limits(scan)
+
+
+def overrides_path(labels: Path) -> Path:
+    """Where a reviewer's overrides lie beside a label file: `heart.nii.gz`, `heart.quality.json`."""
+    stem = labels.name
+    for ending in (".gz", ".nii", ".png"):
+        stem = stem.removesuffix(ending)
+    return labels.with_name(f"{stem}.quality.json")
 
 
 def _drawn_by_hand() -> dict[str, str]:
@@ -372,15 +408,15 @@ def _thumbnail(entry: Any) -> np.ndarray | None:
 def _prepared(
     labels: Labels, before: np.ndarray | None
 ) -> tuple[Labels, tuple[tuple[np.ndarray, ...], np.ndarray] | None, Measurements | None]:
-    """Labels with their measurements and what they change; runs in a worker."""
-    from napari_cardioxai.anatomy.measurements import measure
+    """Labels with their volumes and what they change; runs in a worker."""
+    from napari_cardioxai.anatomy.measurements import measure_volumes
 
     change = None
     if before is not None:
         where = np.nonzero(before != labels.data)
         change = (where, labels.data[where])
     try:
-        return labels, change, measure(labels)
+        return labels, change, measure_volumes(labels)
     except MeasurementError:
         return labels, change, None
 

@@ -30,6 +30,7 @@ class Desk(QObject):
     """
 
     phase_changed = Signal(int)
+    slice_changed = Signal(int)
     position_changed = Signal(str)
     theme_changed = Signal(str)
 
@@ -40,7 +41,8 @@ class Desk(QObject):
         self.actions = StudyActions(self.viewer, self)
         self.player = Player(self.viewer, self)
         self.letters = OrientationLetters(self.viewer, self.session)
-        self._phase = -1
+        self._phase = self._slice = -1
+        self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)
         self.viewer.events.theme.connect(self._on_theme)
         self.session.scan_changed.connect(self._on_step)
@@ -57,6 +59,9 @@ class Desk(QObject):
         if phase != self._phase:
             self._phase = phase
             self.phase_changed.emit(phase)
+        if self.slice != self._slice:
+            self._slice = self.slice
+            self.slice_changed.emit(self._slice)
         self.position_changed.emit(position_text(self.session.scan, self.viewer.dims.current_step))
 
     def _on_theme(self, event: Any = None) -> None:
@@ -67,6 +72,18 @@ class Desk(QObject):
         """The frame in view, or -1 without a scan."""
         dims = self.viewer.dims
         return int(dims.current_step[-4]) if dims.ndim >= 4 else -1
+
+    @property
+    def slice(self) -> int:
+        """The slice in view, or -1 without a scan."""
+        dims = self.viewer.dims
+        return int(dims.current_step[-3]) if dims.ndim >= 4 else -1
+
+    def go_to_slice(self, index: int) -> None:
+        """Show a slice."""
+        dims = self.viewer.dims
+        if dims.ndim >= 4:
+            dims.set_current_step(dims.ndim - 3, index)
 
     def go_to_phase(self, phase: int) -> None:
         """Show a frame."""

@@ -197,6 +197,11 @@ def layer_to_labels(data: Any, attributes: Mapping[str, Any]) -> Labels:
     )
 
 
+def labels_of(layer: LabelsLayer) -> Labels:
+    """Labels of a napari layer; the array is shared."""
+    return layer_to_labels(layer.data, {"metadata": layer.metadata, "name": layer.name})
+
+
 def dress_as_labels(layer: LabelsLayer, scan: Scan) -> None:
     """Give a labels layer that napari made on the grid of a scan our origin, names and colours."""
     attributes = labels_to_layer(replace(blank_labels(scan), data=np.zeros((1,) * 4, np.uint8)))[1]

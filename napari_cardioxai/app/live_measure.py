@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QElapsedTimer, QObject, QTimer
+from qtpy.QtCore import QElapsedTimer, QObject, QTimer, Signal
 
-from napari_cardioxai.anatomy.measurements import measure
+from napari_cardioxai.anatomy.measurements import measure_volumes
 from napari_cardioxai.app import napari_compat
-from napari_cardioxai.app.layers import layer_to_labels
+from napari_cardioxai.app.layers import labels_of
 from napari_cardioxai.app.session import Session
 from napari_cardioxai.errors import MeasurementError
 
@@ -25,15 +25,21 @@ if TYPE_CHECKING:
     from napari.layers import Labels as LabelsLayer
     from napari.viewer import Viewer
 
-    from napari_cardioxai.anatomy.labels import Labels
+    from napari_cardioxai.anatomy.quality import Override
 
 COALESCE_MS = 8
 
 Box = tuple[slice, slice]
+State = tuple[list[int], "tuple[Override, ...]"]
 
 
 class LiveMeasure(QObject):
-    """Keeps the session's measurements equal to what the labels layer shows."""
+    """Keeps the session's volumes equal to what the labels layer shows.
+
+    `edited` says that the labels differ from what was measured before.
+    """
+
+    edited = Signal()
 
     def __init__(self, viewer: Viewer, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -42,7 +48,7 @@ class LiveMeasure(QObject):
         self._layer: LabelsLayer | None = None
         self._place: tuple[Any, ...] = ()
         self._now: list[int] = []
-        self._saved: list[int] = []
+        self._saved: State = ([], ())
         self._touched: set[int] = set()
         self._box: Box = (slice(0), slice(0))
         self._since_flush = QElapsedTimer()
@@ -51,6 +57,7 @@ class LiveMeasure(QObject):
         self._timer.setInterval(COALESCE_MS)
         self._timer.timeout.connect(self.flush)
         session.labels_changed.connect(self._watch)
+        session.overrides_changed.connect(self._tell_dirty)
 
     def _watch(self) -> None:
         """Follow the session's labels layer, and let go of the last one."""
@@ -61,10 +68,12 @@ class LiveMeasure(QObject):
         self._touched.clear()
         self._layer = self._session.labels_layer
         if self._layer is None:
-            self._now = self._saved = []
+            self._now = []
+            self._saved = self._state
             return
         self._place = self._where()
-        self._now = self._saved = checksums(self._layer.data)
+        self._now = checksums(self._layer.data)
+        self._saved = self._state
         self._box = box_of(self._layer.data)
         self._since_flush.start()
         for event, slot in self._wiring(self._layer):
@@ -125,7 +134,8 @@ class LiveMeasure(QObject):
         changed = [t for t in touched if self._note_checksum(layer, t)]
         if changed:
             self._measure(layer)
-        self._session.set_dirty(self._now != self._saved)
+            self.edited.emit()
+        self._tell_dirty()
         self._since_flush.start()
 
     def _note_checksum(self, layer: LabelsLayer, frame: int) -> bool:
@@ -141,19 +151,26 @@ class LiveMeasure(QObject):
         labels = labels_of(layer)
         small = replace(labels, data=labels.data[(..., *self._box)], notes=self._session.notes)
         try:
-            self._session.set_measurements(measure(small))
+            self._session.set_measurements(measure_volumes(small))
         except MeasurementError:
             self._session.set_measurements(None)
 
-    def checksums_now(self) -> list[int]:
+    @property
+    def _state(self) -> State:
+        return self._now, self._session.overrides
+
+    def _tell_dirty(self) -> None:
+        self._session.set_dirty(self._layer is not None and self._state != self._saved)
+
+    def state_now(self) -> State:
         """State to hand to `mark_saved` once it has reached a file."""
         self.flush()
-        return self._now
+        return self._state
 
-    def mark_saved(self, checksums_then: list[int]) -> None:
+    def mark_saved(self, state_then: State) -> None:
         """Say that this state needs no saving: it is in a file, or came out of a model."""
-        self._saved = checksums_then
-        self._session.set_dirty(self._now != self._saved)
+        self._saved = state_then
+        self._tell_dirty()
 
 
 def frames_of(atom: Any) -> set[int]:
@@ -166,11 +183,6 @@ def frames_of(atom: Any) -> set[int]:
         phases = atom.slice_key[0]
         return set(range(phases.start, phases.stop))
     return set(np.unique(atom[0][0]).tolist())
-
-
-def labels_of(layer: LabelsLayer) -> Labels:
-    """Labels of a napari layer; the array is shared."""
-    return layer_to_labels(layer.data, {"metadata": layer.metadata, "name": layer.name})
 
 
 def checksum(frame: np.ndarray) -> int:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
     from napari.viewer import Viewer
 
-    from napari_cardioxai.anatomy.measurements import Measurements
+    from napari_cardioxai.anatomy.measurements import Measurements, Walls
+    from napari_cardioxai.anatomy.quality import Override, QualityReport
     from napari_cardioxai.scans.catalogue import Catalogue
     from napari_cardioxai.scans.scan import Scan
 
@@ -56,6 +57,25 @@ class Status:
     total: int = 0
 
 
+@dataclass(frozen=True)
+class WallCurves:
+    """Wall thickness of one slice over the cycle.
+
+    Attributes
+    ----------
+    slice_index
+        From 0.
+    ring
+        0 basal, 1 mid, 2 apical.
+    thickness_mm
+        Of the six segments, shape (t, 6), in mm.
+    """
+
+    slice_index: int
+    ring: int
+    thickness_mm: np.ndarray
+
+
 class Session(QObject):
     """What one viewer has open.
 
@@ -72,9 +92,15 @@ class Session(QObject):
     notes
         Sentences about how the labels were made or read.
     measurements
-        Of the labels as they are now.
+        Volumes of the labels as they are now, walls as they were before the last strokes.
+    walls, wall_curves
+        Of the whole heart, and over the cycle in the slice in view; a moment behind.
+    quality
+        What the rules found, a moment behind the strokes.
+    overrides
+        Findings that a reviewer has overruled, with the reasons.
     dirty
-        Whether the labels carry edits that no file holds.
+        Whether labels or overrides carry changes that no file holds.
     status
         The running or last job.
     """
@@ -83,6 +109,10 @@ class Session(QObject):
     scan_changed = Signal()
     labels_changed = Signal()
     measurements_changed = Signal()
+    walls_changed = Signal()
+    wall_curves_changed = Signal()
+    quality_changed = Signal()
+    overrides_changed = Signal()
     dirty_changed = Signal(bool)
     status_changed = Signal(object)
 
@@ -98,6 +128,11 @@ class Session(QObject):
         self.provenance: Mapping[str, str] = {}
         self.notes: tuple[str, ...] = ()
         self.measurements: Measurements | None = None
+        self._volumes: Measurements | None = None
+        self.walls: Walls | None = None
+        self.wall_curves: WallCurves | None = None
+        self.quality: QualityReport | None = None
+        self.overrides: tuple[Override, ...] = ()
         self.dirty: bool = False
         self.status: Status = Status()
 
@@ -121,17 +156,54 @@ class Session(QObject):
         *,
         provenance: Mapping[str, str] | None = None,
         notes: tuple[str, ...] = (),
+        overrides: tuple[Override, ...] = (),
     ) -> None:
-        """Take over a labels layer, or none; measurements of the last one are gone."""
+        """Take over a labels layer, or none; all that was found of the last one is gone."""
         self.labels_layer, self.provenance, self.notes = layer, dict(provenance or {}), notes
-        self.set_measurements(None)
+        self._volumes = self.measurements = self.walls = self.wall_curves = self.quality = None
+        self.overrides = overrides
         self.set_dirty(False)
-        self.labels_changed.emit()
+        for signal in (
+            self.measurements_changed,
+            self.walls_changed,
+            self.wall_curves_changed,
+            self.quality_changed,
+            self.labels_changed,
+        ):
+            signal.emit()
 
-    def set_measurements(self, measurements: Measurements | None) -> None:
-        """Show new measurements."""
-        self.measurements = measurements
+    def set_measurements(self, volumes: Measurements | None) -> None:
+        """Show new volumes; walls stay until their successors are measured."""
+        self._volumes = volumes
+        self._join()
+
+    def set_walls(self, walls: Walls) -> None:
+        """Show new walls."""
+        self.walls = walls
+        self._join()
+        self.walls_changed.emit()
+
+    def _join(self) -> None:
+        both = self._volumes is not None and self.walls is not None
+        self.measurements = self._volumes.with_walls(self.walls) if both else self._volumes
         self.measurements_changed.emit()
+
+    def set_wall_curves(self, curves: WallCurves | None) -> None:
+        """Show the walls of another slice."""
+        self.wall_curves = curves
+        self.wall_curves_changed.emit()
+
+    def set_quality(self, report: QualityReport) -> None:
+        """Show new findings."""
+        self.quality = report.with_overrides(self.overrides)
+        self.quality_changed.emit()
+
+    def set_overrides(self, overrides: tuple[Override, ...]) -> None:
+        """Keep what a reviewer has decided."""
+        self.overrides = overrides
+        self.overrides_changed.emit()
+        if self.quality is not None:
+            self.set_quality(self.quality)
 
     def set_dirty(self, dirty: bool) -> None:
         """Say whether the labels carry unsaved edits."""
