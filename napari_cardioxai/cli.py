@@ -19,6 +19,7 @@ import typer
 
 from napari_cardioxai import __version__
 from napari_cardioxai.errors import CardioxaiError, OutputError
+from napari_cardioxai.progress import Progress as OnProgress
 
 app = typer.Typer(
     help="Explainable cardiac MRI: load, segment, measure, report. For research use only.",
@@ -267,13 +268,13 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure speed or memory as ratios within one run; needs the source checkout."""
-    result = {"name": name, "figures": _benchmark(name)(), "machine": _machine()}
+    figures = _benchmark(name)()
     if as_json:
-        _print_json(result)
+        _print_json({"name": name, "figures": figures, "machine": _machine()})
         return
-    for key, value in result["figures"].items():
+    for key, value in figures.items():
         print(f"{key:<28} {value:.4g}")
-    print(result["machine"])
+    print(", ".join(f"{key} {value}" for key, value in _machine().items()))
 
 
 @train_app.command("segmenter")
@@ -417,7 +418,7 @@ def _check_label_name(path: Path) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int, str], None]]:
+def _progress() -> Iterator[OnProgress]:
     """A progress bar on standard error that shows only where a person looks."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
