@@ -406,10 +406,11 @@ def _machine() -> dict[str, Any]:
 
 
 def _command() -> str:
-    """The command as typed, with the program's plain name."""
+    """The command as typed, paths cut to their last part: folders of a machine tell nobody anything."""
     import shlex
 
-    return shlex.join(["cardioxai", *sys.argv[1:]])
+    words = [Path(word).name if "/" in word or "\\" in word else word for word in sys.argv[1:]]
+    return shlex.join(["cardioxai", *words])
 
 
 def _check_label_name(path: Path) -> None:

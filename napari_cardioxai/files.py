@@ -34,11 +34,11 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
         beside = Path(name)
         try:
-            # mkstemp makes files private; give the permissions a plain open() would.
+            yield beside
+            # mkstemp, and some writers, make files private; give what a plain open() would.
             umask = os.umask(0)
             os.umask(umask)
             beside.chmod(0o666 & ~umask)
-            yield beside
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

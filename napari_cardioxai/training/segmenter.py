@@ -197,4 +197,6 @@ def train_segmenter(
         ],
     )
     trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
-    return module.network.cpu().eval()
+    # The file holds the averaged weights; after a resume the module may hold the last ones.
+    kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
+    return kept.network.eval()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from napari_cardioxai.bundles.bundle import Card, save_bundle
 from napari_cardioxai.cohorts.slices import sunnybrook_pairs
 from napari_cardioxai.errors import CohortError
+from napari_cardioxai.networks.segmentation import SEGMENTERS
 from napari_cardioxai.training.segmenter import SegmenterRecipe, train_segmenter
 
 _TITLES = {
@@ -83,7 +85,7 @@ def make_segmenter_bundle(
         title=_TITLES[recipe.network],
         kind="segmenter",
         network=recipe.network,
-        network_params=recipe.network_params,
+        network_params=_all_params(recipe),
         structures={1: 1},
         pixel_mm=recipe.pixel_mm,
         region=recipe.crop,
@@ -103,3 +105,12 @@ def make_segmenter_bundle(
     )
     save_bundle(folder, card, network.state_dict())
     return card
+
+
+def _all_params(recipe: SegmenterRecipe) -> dict[str, Any]:
+    """Arguments of the network with its defaults spelled out, so that a card outlives them."""
+    parameters = inspect.signature(SEGMENTERS[recipe.network]).parameters.values()
+    defaults = {
+        p.name: list(p.default) if isinstance(p.default, tuple) else p.default for p in parameters
+    }
+    return {**defaults, **recipe.network_params}
