@@ -288,9 +288,10 @@ def train_segmenter(
     evaluation: Annotated[
         Path | None, typer.Option(help="evaluation.json of the cross-validation, for the card.")
     ] = None,
-    run_dir: Annotated[Path, typer.Option(help="Checkpoints; an interrupted run goes on.")] = Path(
-        "runs/segmenter"
-    ),
+    run_dir: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoints, from which an interrupted run goes on [runs/NAME]."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     decay_rate: Annotated[float | None, typer.Option()] = None,
@@ -306,7 +307,7 @@ def train_segmenter(
         output,
         exclude=exclude or [],
         evaluation=evaluation,
-        run_dir=run_dir,
+        run_dir=run_dir or Path("runs") / output.name,
         device=device,
         command=_command(),
     )

@@ -165,6 +165,11 @@ def train_segmenter(
     Returns
     -------
     The network in evaluation mode on the CPU, with the averaged weights.
+
+    Raises
+    ------
+    BundleError
+        When `run_dir` holds the checkpoint of another recipe.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -180,6 +185,8 @@ def train_segmenter(
     )
     module = SegmenterModule(recipe)
     checkpoint = run_dir / "last.ckpt"
+    if checkpoint.is_file():
+        _check_same_training(checkpoint, recipe)
     trainer = lightning.Trainer(
         accelerator=device,
         precision=recipe.precision,
@@ -200,3 +207,15 @@ def train_segmenter(
     # The file holds the averaged weights; after a resume the module may hold the last ones.
     kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
     return kept.network.eval()
+
+
+def _check_same_training(checkpoint: Path, recipe: SegmenterRecipe) -> None:
+    """Only the number of epochs may change when a training goes on."""
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["hyper_parameters"]
+    now = asdict(recipe)
+    differing = sorted(k for k in now if k != "epochs" and saved["recipe"].get(k) != now[k])
+    if differing:
+        raise BundleError(
+            f"{checkpoint.parent} holds a training with another {', '.join(differing)}; "
+            "choose another folder for this one, or delete that one."
+        )

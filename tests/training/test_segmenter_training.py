@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from lightning.pytorch import Callback
 from napari_cardioxai.bundles.bundle import load_network
 from napari_cardioxai.bundles.segmenter import Segmenter
 from napari_cardioxai.cohorts.slices import sunnybrook_pairs
-from napari_cardioxai.errors import CohortError
+from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.training.cross_validation import cross_validate
 from napari_cardioxai.training.segmenter import SegmenterRecipe, train_segmenter
 from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
@@ -70,6 +72,15 @@ def test_an_interrupted_training_goes_on_where_it_stopped(pictures, tmp_path):
     train_segmenter(SMALL, pairs, run_dir=tmp_path / "run", device="cpu", callbacks=[Count()])
     assert epochs[0] in (2, 3), "at most one epoch is done again"
     assert epochs[-1] == SMALL.epochs - 1
+
+
+def test_a_folder_of_another_training_is_not_gone_on_with(pictures, tmp_path):
+    pairs = sunnybrook_pairs(pictures)
+    train_segmenter(replace(SMALL, epochs=1), pairs, run_dir=tmp_path / "run", device="cpu")
+    with pytest.raises(BundleError, match="another crop, seed"):
+        train_segmenter(
+            replace(SMALL, crop=48, seed=1), pairs, run_dir=tmp_path / "run", device="cpu"
+        )
 
 
 def test_the_bundle_of_a_training_labels_what_it_learnt(pictures, tmp_path):
