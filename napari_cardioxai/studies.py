@@ -97,7 +97,7 @@ def segment(
     started = time.perf_counter()
     data = segmenter.label(scan.data, spacing_mm=scan.geometry.spacing_mm, on_progress=on_progress)
     notes = list(segmenter.notes)
-    if scan.kind not in (Kind.SHORT_AXIS, Kind.IMAGE):
+    if not _may_be_short_axis(scan):
         notes.append(
             f"{segmenter.card.name} was trained on short-axis slices; on a {scan.kind} "
             "its labels are not to be trusted."
@@ -119,6 +119,14 @@ def segment(
         )
     seconds = time.perf_counter() - started
     return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes))
+
+
+def _may_be_short_axis(scan: Scan) -> bool:
+    """Whether slices lie as a segmenter knows them; a volume of thick slices may be one phase."""
+    if scan.kind is Kind.VOLUME and scan.geometry.spacing_mm is not None:
+        z, y, x = scan.geometry.spacing_mm
+        return z > 2 * max(y, x)
+    return scan.kind in (Kind.SHORT_AXIS, Kind.IMAGE)
 
 
 def segment_pictures(
