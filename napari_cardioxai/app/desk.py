@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QObject, Signal
-from qtpy.QtWidgets import QApplication, QFileDialog, QMainWindow, QMessageBox
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QMainWindow, QMessageBox, QWidget
 
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.actions import StudyActions
+from napari_cardioxai.app.live_mmode import LiveMMode
 from napari_cardioxai.app.orientation import OrientationLetters
 from napari_cardioxai.app.playback import Player
 from napari_cardioxai.app.session import session_of
@@ -41,6 +42,7 @@ class Desk(QObject):
         self.actions = StudyActions(self.viewer, self)
         self.player = Player(self.viewer, self)
         self.letters = OrientationLetters(self.viewer, self.session)
+        self.mmode = LiveMMode(self)
         self._phase = self._slice = -1
         self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)
@@ -91,6 +93,20 @@ class Desk(QObject):
         if dims.ndim >= 4:
             dims.set_current_step(dims.ndim - 4, phase)
 
+    def put_beside_study(self, widget: QWidget) -> None:
+        """Make a dock a tab of the Study dock, once: below it there is no room for either."""
+        docks = self.window.findChildren(QDockWidget)
+        mine = next((d for d in docks if d.isAncestorOf(widget)), None)
+        study = next((d for d in docks if d.findChild(QWidget, "study_dock")), None)
+        if mine is None or study is None or mine.property("is_beside_study"):
+            return
+        mine.setProperty("is_beside_study", True)
+        for dock in (mine, study):  # tabs are narrow, and the plugin's name would fill them
+            dock.setWindowTitle(dock.windowTitle().removesuffix(" (napari-cardioxai)"))
+        if not mine.isFloating() and mine not in self.window.tabifiedDockWidgets(study):
+            self.window.tabifyDockWidget(study, mine)
+            QTimer.singleShot(0, mine.raise_)
+
     # Unsaved edits ------------------------------------------------------------
 
     def when_safe(self, action: Callable[[], Any]) -> None:
@@ -124,6 +140,7 @@ class Desk(QObject):
     def shut_down(self) -> None:
         """Stop playing and wait for the running job to stop."""
         self.player.stop()
+        self.mmode.close()
         self.actions.close()
 
 

@@ -85,5 +85,30 @@ class LabelsStyle:
         }
 
 
+@dataclass(frozen=True)
+class LineStyle:
+    """Look of a line that is drawn on an image.
+
+    Attributes
+    ----------
+    colour
+        None of the structures', and readable on muscle, blood and lung.
+    width
+        In pixels of the image.
+    """
+
+    colour: str = "#ffd84d"
+    width: float = 0.8
+
+    def as_kwargs(self) -> dict[str, Any]:
+        """Layer attributes of this look."""
+        return {"edge_color": self.colour, "edge_width": self.width, "opacity": 1.0}
+
+
 SCAN_STYLE = ScanStyle()
 LABELS_STYLE = LabelsStyle()
+LINE_STYLE = LineStyle()
+
+# Anterior, anteroseptal, inferoseptal, inferior, inferolateral, anterolateral: colours that
+# colour-blind readers tell apart (Okabe and Ito 2008), the yellow darker for light themes.
+WALL_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#d4c400", "#cc79a7", "#d55e00")

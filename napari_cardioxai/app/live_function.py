@@ -76,7 +76,8 @@ class LiveFunction(QObject):
 
     def close(self) -> bool:
         """Stop; True when nothing runs any more."""
-        return all([job.close() for job in self._jobs])
+        ended = [job.close() for job in self._jobs]  # each of them, also after one that did not end
+        return all(ended)
 
     def _snapshot(self) -> Labels | None:
         """A copy of the labels that the worker may read while the brush goes on."""

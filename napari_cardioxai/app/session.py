@@ -175,18 +175,21 @@ class Session(QObject):
     def set_measurements(self, volumes: Measurements | None) -> None:
         """Show new volumes; walls stay until their successors are measured."""
         self._volumes = volumes
-        self._join()
+        self.measurements = self._joined()
+        self.measurements_changed.emit()
 
     def set_walls(self, walls: Walls) -> None:
         """Show new walls."""
         self.walls = walls
-        self._join()
+        joined = self._joined()
+        if joined != self.measurements:
+            self.measurements = joined
+            self.measurements_changed.emit()
         self.walls_changed.emit()
 
-    def _join(self) -> None:
+    def _joined(self) -> Measurements | None:
         both = self._volumes is not None and self.walls is not None
-        self.measurements = self._volumes.with_walls(self.walls) if both else self._volumes
-        self.measurements_changed.emit()
+        return self._volumes.with_walls(self.walls) if both else self._volumes
 
     def set_wall_curves(self, curves: WallCurves | None) -> None:
         """Show the walls of another slice."""
