@@ -323,6 +323,9 @@ def evaluate_segmenter(
     pixel_mm: Annotated[
         list[str] | None, typer.Option(help="PATIENT=MM where the pixel size is known; repeatable.")
     ] = None,
+    doubtful: Annotated[
+        list[str] | None, typer.Option(help="Patient whose contours are wrong; repeatable.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option()] = None,
     learning_rate: Annotated[float | None, typer.Option()] = None,
     decay_rate: Annotated[float | None, typer.Option()] = None,
@@ -349,13 +352,17 @@ def evaluate_segmenter(
             run_dir=output,
             folds=folds,
             pixel_mm=known,
+            doubtful=doubtful or [],
             device=device,
             on_progress=on_progress,
         )
     if as_json:
         _print_json(result)
     else:
-        print(markdown_table({network: result}))
+        tables: dict[str, Any] = {network: result}
+        if "without_doubtful" in result:
+            tables[f"{network}, without {', '.join(doubtful or [])}"] = result["without_doubtful"]
+        print(markdown_table(tables))
 
 
 def _recipe(

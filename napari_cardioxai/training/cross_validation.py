@@ -27,6 +27,7 @@ def cross_validate(
     run_dir: Path,
     folds: int = 5,
     pixel_mm: Mapping[str, float] | None = None,
+    doubtful: Sequence[str] = (),
     device: str = "auto",
     on_progress: Progress = silent,
 ) -> dict[str, object]:
@@ -46,6 +47,9 @@ def cross_validate(
         Number of folds, made of whole patients with groups spread evenly.
     pixel_mm
         In-plane spacing of the patients for whom it is known.
+    doubtful
+        Patients whose contours are known to be wrong: the figures are given
+        with them and, under `without_doubtful`, without.
     device
         As for `resolve_device`.
 
@@ -79,6 +83,9 @@ def cross_validate(
             )
     table = score_pictures(pictures)
     result = {"recipe": vars(recipe), **summarise(table)}
+    if doubtful:
+        trusted = table[~table["patient"].isin(doubtful)]
+        result["without_doubtful"] = {"doubtful": list(doubtful), **summarise(trusted)}
     with replacing(run_dir / "pictures.csv") as beside:
         table.drop(columns=["overlap", "both"]).round(4).to_csv(beside, index=False)
     with replacing(run_dir / "evaluation.json") as beside:

@@ -79,9 +79,7 @@ def make_segmenter_bundle(
     results: dict[str, Any] = {}
     if evaluation is not None:
         judged = json.loads(evaluation.read_text("utf-8"))
-        results = {
-            "cross_validation": {k: judged[k] for k in ("patients", "pictures", "folds", "parts")}
-        }
+        results = {"cross_validation": {k: v for k, v in judged.items() if k != "recipe"}}
     card = Card(
         name=folder.name,
         title=_TITLES[recipe.network],

@@ -44,8 +44,14 @@ def pictures(tmp_path):
 
 def test_cross_validation_learns_discs_and_judges_each_patient_once(pictures, tmp_path):
     result = cross_validate(
-        SMALL, sunnybrook_pairs(pictures), run_dir=tmp_path / "cv", folds=2, device="cpu"
+        SMALL,
+        sunnybrook_pairs(pictures),
+        run_dir=tmp_path / "cv",
+        folds=2,
+        doubtful=["SC-N-02"],
+        device="cpu",
     )
+    assert result["without_doubtful"]["patients"]["count"] == 3
     assert result["patients"]["count"] == 4
     assert result["patients"]["dice_mean"] > 0.85
     assert (tmp_path / "cv" / "evaluation.json").is_file()
