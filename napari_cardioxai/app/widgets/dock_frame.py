@@ -1,4 +1,4 @@
-"""What every dock beside the Study dock has in common: a column that scrolls."""
+"""What every dock has in common: a column that scrolls."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 WIDTH = 400
 
 
-def scrolling_column(dock: QWidget, parts: Iterable[QWidget], *, name: str) -> None:
-    """Lay parts out below each other, as high as the window allows and never cut off in width."""
+def scrolling_column(
+    dock: QWidget, parts: Iterable[QWidget], *, name: str, below: Iterable[QWidget] = ()
+) -> None:
+    """Lay parts out below each other, as high as the window allows and never cut off in width.
+
+    What stands `below` the column is always in view.
+    """
     inner = QWidget()
     stack = QVBoxLayout(inner)
     stack.setContentsMargins(2, 2, 6, 2)
@@ -30,3 +35,5 @@ def scrolling_column(dock: QWidget, parts: Iterable[QWidget], *, name: str) -> N
     layout = QVBoxLayout(dock)
     layout.setContentsMargins(4, 4, 4, 4)
     layout.addWidget(scroll, 1)
+    for widget in below:
+        layout.addWidget(widget)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_cardioxai.app.desk import desk_of
 from napari_cardioxai.app.session import JobState, Status
+from napari_cardioxai.app.widgets.dock_frame import scrolling_column
 from napari_cardioxai.app.widgets.notes_section import NotesSection
 from napari_cardioxai.app.widgets.open_section import OpenSection
 from napari_cardioxai.app.widgets.playback_section import PlaybackSection
@@ -21,8 +21,6 @@ from napari_cardioxai.app.widgets.save_section import SaveSection
 from napari_cardioxai.app.widgets.section import Section
 from napari_cardioxai.app.widgets.segment_section import SegmentSection
 from napari_cardioxai.app.widgets.status_bar import StatusBar
-
-_WIDTH = 400
 
 
 class StudyDock(QWidget):
@@ -53,34 +51,15 @@ class StudyDock(QWidget):
         self.notes_section = NotesSection(session)
         self.save_section = SaveSection(session)
         self.status_bar = StatusBar(session)
-        inner = QWidget()
-        stack = QVBoxLayout(inner)
-        stack.setContentsMargins(2, 2, 6, 2)
-        stack.setSpacing(4)
         self._notes = Section("Notes", self.notes_section, name="notes")
-        for part in (
+        parts = (
             Section("Study", self.open_section, name="open"),
             Section("Cine", self.playback_section, name="cine"),
             Section("Labels", self.segment_section, name="segment"),
             Section("Results", self.results_section, name="results"),
             self._notes,
-        ):
-            stack.addWidget(part)
-        stack.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("study_scroll")
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
-        # The dock is as wide as its widest row and the scroll bar, so nothing is cut off.
-        bar = scroll.verticalScrollBar().sizeHint().width()
-        self.setMinimumWidth(max(_WIDTH, inner.minimumSizeHint().width() + bar + 16))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, 1)
-        layout.addWidget(self.save_section)
-        layout.addWidget(self.status_bar)
+        )
+        scrolling_column(self, parts, name="study", below=(self.save_section, self.status_bar))
 
     def _connect(self) -> None:
         desk, curve = self.desk, self.results_section.curve
