@@ -23,6 +23,8 @@ def get_reader(
 
     Reads at most 132 bytes of a few files and never raises.
     """
+    if not path:  # Path("") would be the working directory
+        return None
     try:
         paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(p) for p in path]
         return read if paths and all(looks_like_scan(p) for p in paths[:_FILES_SNIFFED]) else None
