@@ -30,5 +30,9 @@ class CohortError(CardioxaiError):
     """A collection of subjects that cannot be used as it is."""
 
 
+class TrainingError(CardioxaiError):
+    """A training that cannot be run as it was asked for."""
+
+
 class OutputError(CardioxaiError):
     """A result that cannot be written where it was asked for."""

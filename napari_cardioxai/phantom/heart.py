@@ -408,7 +408,8 @@ class Heart:
         def field_at(level_mm: np.ndarray) -> np.ndarray:
             fade = 1 - 0.5 * self._rings(level_mm)[..., APICAL, None]
             moved = septal[:, None, None] * fade * septum
-            return moved + lateral[:, None, None] * self._late_wall
+            late_wall = self._late_wall * self._contraction(level_mm)
+            return moved + lateral[:, None, None] * late_wall
 
         return field_at
 

@@ -100,7 +100,10 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Look:
-    """All that makes two pictures of the same heart differ: tissues, scanner, surroundings."""
+    """All that makes two pictures of the same heart differ: tissues, scanner, surroundings.
+
+    `signals` has one value for each of `TISSUES`, and may have a `right blood` of its own.
+    """
 
     signals: Mapping[str, float]
     scanner: Scanner
@@ -372,7 +375,9 @@ class _Part:
         cavity = self._cavity(walls, frame, plane, epi, endo)
         right = self._right_cavity(walls, frame, plane, right)
         image = before + (muscle - before) * self._cover(outer)
-        image += (blood * self._trabeculae(right, 5.0) - image) * self._cover(right)
+        # Inflow and contrast agent can make the right blood differ from the left.
+        right_blood = blood * (signals.get("right blood", signals["blood"]) / signals["blood"])
+        image += (right_blood * self._trabeculae(right, 5.0) - image) * self._cover(right)
         image += (muscle - image) * self._cover(epi)
         image += (blood * self._trabeculae(cavity, 3.0) - image) * self._cover(cavity)
         level = walls.above_mitral_mm[frame, plane] / self.painter.beat.heart.height_mm + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -206,8 +207,35 @@ def _centred(
     return Grid(matrix, pixel_mm, heights, centre, septum_deg)
 
 
-def rasterise(beat: Beat, grid: Grid, *, faults: Faults | None = None) -> np.ndarray:
+Cut = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def cut_at_the_valve(cavity: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """The part of a cavity that is atrium: exactly what lies above the valve's plane."""
+    return cavity & above
+
+
+def cut_as_readers_do(cavity: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """All of a cavity or nothing of it, by where its greater part lies.
+
+    A reader sees a closed outline in a basal slice and draws it whole where at
+    least half of it is ventricle (SCMR, Schulz-Menger et al. 2020).
+    """
+    return cavity & (2 * np.count_nonzero(cavity & above) > np.count_nonzero(cavity))
+
+
+def rasterise(
+    beat: Beat, grid: Grid, *, faults: Faults | None = None, cut: Cut = cut_at_the_valve
+) -> np.ndarray:
     """Labels of a beating heart: the structure at each pixel's centre, in each slice's centre plane.
+
+    Parameters
+    ----------
+    beat, grid, faults
+        The heart, the planes, and what went wrong.
+    cut
+        Which part of a cavity (y, x) that reaches above the valve's plane is
+        left out. The exact plane belongs to the analytic volumes.
 
     Returns
     -------
@@ -223,7 +251,7 @@ def rasterise(beat: Beat, grid: Grid, *, faults: Faults | None = None) -> np.nda
         if index in faults.missing:
             continue
         part = _Window.of(grid, reach, faults.shift_of(index))
-        values = _label_slice(walls, index, part)
+        values = _label_slice(walls, index, part, cut)
         labels[:, index, part.rows, part.columns] = np.roll(values, faults.late(index), axis=0)
     return labels
 
@@ -261,7 +289,7 @@ class _Window:
         return (np.cos(angle) * self.right - np.sin(angle) * self.down).astype(np.float32)
 
 
-def _label_slice(walls: Surfaces, index: int, part: _Window) -> np.ndarray:
+def _label_slice(walls: Surfaces, index: int, part: _Window, cut: Cut) -> np.ndarray:
     """Labels (t, y, x) of one slice in its window."""
     endo, epi, rv = (
         angle_table(surface[:, index]) ** 2
@@ -276,10 +304,11 @@ def _label_slice(walls: Surfaces, index: int, part: _Window) -> np.ndarray:
     for frame, value in enumerate(values):
         above_left = walls.above_mitral_mm[frame, index] > left
         if above_left.any():
-            value[above_left & (value != RV)] = 0
+            cavity = cut(value == LV, above_left)
+            value[(above_left & (value == MYO)) | cavity] = 0
         above_right = walls.above_tricuspid_mm[frame, index] > right
         if above_right.any():
-            value[above_right & (value == RV)] = 0
+            value[cut(value == RV, above_right)] = 0
     return values
 
 

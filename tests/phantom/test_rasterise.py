@@ -11,6 +11,8 @@ from napari_cardioxai.phantom.rasterise import (
     RV,
     Faults,
     Grid,
+    cut_as_readers_do,
+    cut_at_the_valve,
     levels_through,
     mask_volume_ml,
     rasterise,
@@ -147,3 +149,14 @@ def test_a_heart_outside_the_picture_is_refused():
     grid = replace(levels_through(case.heart, (0.5,)), centre_px=(900.0, 900.0))
     with pytest.raises(PhantomError, match="outside"):
         rasterise(case.heart.beat(np.zeros(1)), grid)
+
+
+def test_readers_draw_a_basal_cavity_whole_or_not_at_all():
+    cavity = np.zeros((4, 4), bool)
+    cavity[:, :2] = True
+    above = np.zeros((4, 4), bool)
+    above[:2] = True
+    assert not cut_as_readers_do(cavity, above).any(), "half of it is ventricle: drawn whole"
+    above[2, 0] = True
+    np.testing.assert_array_equal(cut_as_readers_do(cavity, above), cavity)
+    np.testing.assert_array_equal(cut_at_the_valve(cavity, above), cavity & above)
