@@ -131,10 +131,12 @@ class SliceDataset(Dataset):
         What to hold; 488 pictures of 256 x 256 take 160 MB.
     zoom
         Factor by which pictures and masks are enlarged on loading.
+    region
+        Side in pixels of the square in the middle that is kept; all by default.
+    structures
+        How many structures the network has, of which the pictures know the first.
     transform
         A MONAI dictionary transform over `image` and `label`, or None.
-    repeats
-        Visits of each picture per epoch.
     """
 
     def __init__(
@@ -142,34 +144,44 @@ class SliceDataset(Dataset):
         pairs: Sequence[SlicePair],
         *,
         zoom: float = 1.0,
+        region: int | None = None,
+        structures: int = 1,
         transform: Callable[[dict], dict] | None = None,
-        repeats: int = 1,
     ) -> None:
         self.pairs = list(pairs)
-        self.images = [_zoomed(normalise(imread(pair.image)), zoom) for pair in self.pairs]
-        self.masks = [
-            (_zoomed((imread(pair.mask) > 0).astype(np.float32), zoom) > 0.5).astype(np.uint8)
-            for pair in self.pairs
-        ]
+        self.images, self.masks = [], []
+        for pair in self.pairs:
+            image, mask = (_middle(imread(path), region) for path in (pair.image, pair.mask))
+            self.images.append(_zoomed(normalise(image), zoom))
+            inside = _zoomed((mask > 0).astype(np.float32), zoom) > 0.5
+            self.masks.append(inside.astype(np.uint8))
+        self.known = torch.arange(structures + 1) <= 1
         self.transform = transform
-        self.repeats = repeats
 
     def __len__(self) -> int:
-        return len(self.pairs) * self.repeats
+        return len(self.pairs)
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        """Image (1, y, x) float32 and label (1, y, x) int64."""
-        k = index % len(self.pairs)
+        """Image (1, y, x) float32, label (1, y, x) int64, known (structures + 1,) bool."""
         item = {
-            "image": torch.from_numpy(self.images[k])[None],
-            "label": torch.from_numpy(self.masks[k])[None],
+            "image": torch.from_numpy(self.images[index])[None],
+            "label": torch.from_numpy(self.masks[index])[None],
         }
         if self.transform is not None:
             item = self.transform(item)
         return {
             "image": torch.as_tensor(item["image"]),
             "label": torch.as_tensor(item["label"]).long(),
+            "known": self.known,
         }
+
+
+def _middle(picture: NDArray, side: int | None) -> NDArray:
+    if side is None:
+        return picture
+    height, width = picture.shape
+    rows, columns = (slice(max(0, (n - side) // 2), (n + side) // 2) for n in (height, width))
+    return picture[rows, columns]
 
 
 def _zoomed(image: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

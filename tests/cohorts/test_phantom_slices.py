@@ -1,0 +1,33 @@
+import numpy as np
+import torch
+
+from napari_cardioxai.cohorts.phantom_slices import PhantomSlices, draw_pictures
+
+
+def test_pictures_hold_three_structures_each_in_its_place():
+    pictures = draw_pictures(seed=1, index=0)
+    labels = np.concatenate([label.ravel() for _, label, _ in pictures])
+    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    image, label, pixel_mm = max(pictures, key=lambda p: (p[1] == 1).sum())
+    assert image.shape == label.shape and 0.9 <= pixel_mm <= 1.9
+    assert image[label == 1].mean() > image[label == 2].mean(), "blood is brighter than muscle"
+
+
+def test_one_slice_lies_beyond_the_heart():
+    pictures = draw_pictures(seed=1, index=3)
+    empty = [not label.any() for _, label, _ in pictures]
+    assert 0 < sum(empty) < len(empty) / 2
+
+
+def test_the_same_drawing_gives_the_same_pictures_and_another_gives_others():
+    first, again, other = (PhantomSlices(12, seed=4) for _ in range(3))
+    first.draw(0)
+    again.draw(0)
+    other.draw(1)
+    item = first[3]
+    assert torch.equal(item["image"], again[3]["image"])
+    assert torch.equal(item["label"], again[3]["label"])
+    assert item["image"].shape != other[3]["image"].shape or not torch.equal(
+        item["image"], other[3]["image"]
+    )
+    assert item["known"].all()
