@@ -9,18 +9,24 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_cardioxai.anatomy.base import slices_beyond_base, without_slices
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
+from napari_cardioxai.anatomy.quality import Override, QualityReport, check
+from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.errors import ScanError
 from napari_cardioxai.files import replacing_files_in
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.catalogue import load_scan
 from napari_cardioxai.scans.images import list_images, read_image
 from napari_cardioxai.scans.scan import Kind, Scan
+
+if TYPE_CHECKING:  # torch comes with it
+    from napari_cardioxai.bundles.opinion import SecondOpinion
 
 DEFAULT_MODEL = "lv-unet"
 
@@ -39,6 +45,8 @@ class SegmentationResult:
         Wall time of the segmentation.
     notes
         Sentences that a reader must see: fallbacks, doubts about the input.
+    opinion
+        How sure the model is of these labels; None when nothing was labelled.
     """
 
     labels: Labels
@@ -46,6 +54,7 @@ class SegmentationResult:
     device: str
     seconds: float
     notes: tuple[str, ...] = ()
+    opinion: SecondOpinion | None = None
 
 
 def available_models() -> list[str]:
@@ -117,8 +126,24 @@ def segment(
             "Left unlabelled beyond the base, because the cavity there does not follow the "
             f"ventricle's cycle: slice {' and '.join(str(z + 1) for z in beyond)}."
         )
+    opinion = None
+    if labels.data.any():
+        opinion = segmenter.opinion(
+            scan.data,
+            data,
+            spacing_mm=scan.geometry.spacing_mm,
+            frames=_fullest_and_emptiest(labels.data),
+            on_progress=on_progress,
+        )
+        notes.append(opinion.note)
     seconds = time.perf_counter() - started
-    return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes))
+    return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes), opinion)
+
+
+def _fullest_and_emptiest(labels: np.ndarray) -> list[int]:
+    """The frames with the most and the least cavity: end-diastole and end-systole as labelled."""
+    cavity = np.count_nonzero(labels == LV, axis=(1, 2, 3))
+    return sorted({int(cavity.argmax()), int(cavity.argmin())})
 
 
 def _may_be_short_axis(scan: Scan) -> bool:
@@ -173,11 +198,20 @@ def segment_pictures(
 
 @dataclass(frozen=True)
 class Study:
-    """One analysed study: input and results."""
+    """One analysed study: input and results.
+
+    Attributes
+    ----------
+    scan, segmentation, measurements
+        What was loaded, labelled and measured.
+    quality
+        What the rules found in scan and labels, with the reviewer's overrides.
+    """
 
     scan: Scan
     segmentation: SegmentationResult
     measurements: Measurements
+    quality: QualityReport
 
     def provenance(self) -> dict[str, str]:
         """How the results came about, in words for a report."""
@@ -190,9 +224,10 @@ def analyze(
     series: int | None = None,
     model: str | Path = DEFAULT_MODEL,
     device: str = "auto",
+    overrides: Sequence[Override] = (),
     on_progress: Progress = silent,
 ) -> Study:
-    """Load, segment and measure one study.
+    """Load, segment, measure and check one study.
 
     Parameters
     ----------
@@ -202,12 +237,16 @@ def analyze(
         Index in the catalogue; the default series when None.
     model, device, on_progress
         As in `segment`.
+    overrides
+        A reviewer's decisions from an earlier look at the same study.
     """
     scan = load_scan(path, series=series, on_progress=on_progress)
     result = segment(scan, model=model, device=device, on_progress=on_progress)
     measurements = measure(result.labels)
     measurements = replace(measurements, notes=(*result.notes, *measurements.notes))
-    return Study(scan, result, measurements)
+    on_progress(0, 0, "checking quality")
+    quality = check(result.labels, scan=scan).with_overrides(overrides)
+    return Study(scan, result, measurements, quality)
 
 
 def provenance_of(result: SegmentationResult) -> dict[str, str]:

@@ -43,6 +43,13 @@ def test_slices_beyond_the_base_are_left_and_said(analysed):
     assert any("beyond the base" in note for note in analysed.measurements.notes)
 
 
+def test_quality_is_that_of_the_labels_and_of_the_images(analysed):
+    found = {f.rule for f in (*analysed.quality.findings, *analysed.quality.passed)}
+    assert {"holes", "duplicate_frames", "missing_frames", "lv_ef_reference"} <= found
+    # Its ejection fraction of about 25 % lies below that of healthy adults.
+    assert "lv_ef_reference" in {f.rule for f in analysed.quality.open}
+
+
 def test_a_scan_of_another_kind_is_labelled_with_a_warning(analysed):
     from dataclasses import replace
 

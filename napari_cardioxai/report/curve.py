@@ -1,4 +1,4 @@
-"""The volume-time curve as inline SVG."""
+"""The volume-time curve and its derivative as inline SVG."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_cardioxai.report.style import INK, LV_COLOUR, QUIET_INK, RULE, RV_COLOUR
+from napari_cardioxai.anatomy.rates import Rates
+from napari_cardioxai.report.drawing import (
+    FONT_SIZE,
+    LETTER,
+    Plot,
+    Point,
+    apart,
+    frame_axis,
+    line,
+    polyline,
+    round_ticks,
+    text,
+    time_axis,
+)
+from napari_cardioxai.report.style import INK, LV_COLOUR, QUIET_INK, RV_COLOUR
 
-WIDTH, HEIGHT = 1000, 320
-LEFT, RIGHT, TOP, BOTTOM = 62, 18, 34, 48  # room for the axes' numbers and names
+WIDTH, HEIGHT, RATE_HEIGHT = 1000, 320, 290
 HALF_LABEL = 90  # half the width of "ED 142 mL, 703 ms"
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """Straight map from values to the drawing's pixels."""
-
-    ticks: list[float]
-    first: float
-    last: float
-
-    def __call__(self, value: float) -> float:
-        share = (value - self.ticks[0]) / ((self.ticks[-1] - self.ticks[0]) or 1.0)
-        return self.first + share * (self.last - self.first)
+MARK_ROOM = 0.15  # of the height: a name below or above its peak
+HALF_MARK = 66  # half the width of "PAFR 1234 mL/s"
+TIME_NAME = "Time after the R wave (ms)"
 
 
 def volume_curve_svg(
@@ -34,6 +37,7 @@ def volume_curve_svg(
     ed_frame: int,
     es_frame: int,
     rv_volume_ml: Sequence[float] | np.ndarray | None = None,
+    span_ms: tuple[float, float] | None = None,
 ) -> str:
     """Draw the curve with end-diastole and end-systole marked.
 
@@ -49,6 +53,9 @@ def volume_curve_svg(
         Frames to mark, counted from 0.
     rv_volume_ml
         Right-ventricular volume, shape (t,), drawn as a second line.
+    span_ms
+        What the time axis has to hold, for drawings below each other; that of
+        the frames by default.
 
     Returns
     -------
@@ -61,89 +68,182 @@ def volume_curve_svg(
     if rv_volume_ml is not None:
         curves.append(("RV", RV_COLOUR, np.asarray(rv_volume_ml, float)))
     highest = max(float(curve.max()) for _, _, curve in curves)
-    across = _Axis(
-        _ticks(min(0.0, x.min()), x.max()) if timed else _frame_ticks(len(x)), LEFT, WIDTH - RIGHT
+    plot = Plot.of(
+        WIDTH,
+        HEIGHT,
+        **(time_axis(*(span_ms or (x[0], x[-1]))) if timed else frame_axis(len(x))),
+        y_ticks=round_ticks(0.0, highest),
     )
-    down = _Axis(_ticks(0.0, highest), HEIGHT - BOTTOM, TOP)
     marks = (("ED", ed_frame), ("ES", es_frame))
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Volume-time curve"',
-        f' font-size="14" fill="{INK}">',
-        *_axes(across, down, "Time after the R wave (ms)" if timed else "Frame"),
-    ]
-    places = _apart([across(x[frame]) for _, frame in marks])
+    parts = plot.axes(TIME_NAME if timed else "Frame", "mL")
+    places = apart(
+        [plot.across(x[frame]) for _, frame in marks],
+        half_width=HALF_LABEL,
+        first=plot.across.first,
+        last=plot.across.last,
+    )
     for (short, frame), place in zip(marks, places, strict=True):
         when = f"{x[frame]:.0f} ms" if timed else f"frame {frame + 1}"
+        across = plot.across(x[frame])
+        parts.append(line(across, plot.down.last - 10, across, plot.down.first, QUIET_INK, "4"))
         label = f"{short} {volume_ml[frame]:.0f} mL, {when}"
-        parts.append(_line(across(x[frame]), TOP - 10, across(x[frame]), down(0.0), QUIET_INK, "4"))
-        parts.append(_text(place, TOP - 16, label, weight=600))
+        parts.append(text(place, plot.down.last - 16, label, weight=600))
     for name, colour, curve in curves:
-        points = [(across(x[k]), down(curve[k])) for k in np.flatnonzero(curve > 0)]
-        marked = [(across(x[k]), down(curve[k])) for _, k in marks]
-        parts += _curve(points, marked, colour)
+        known = np.flatnonzero(curve > 0)
+        points = plot.places(x[known], curve[known])
+        marked = plot.places(x[[k for _, k in marks]], curve[[k for _, k in marks]])
+        # A dashed line joins frames that have others, not labelled, between them.
+        dash = "none" if len(known) == len(curve) else "6 5"
+        parts += _curve(points, marked, colour, dash)
         if len(curves) > 1:
-            parts.append(_text(points[-1][0] - 4, points[-1][1] - 10, name, anchor="end"))
-    return "".join([*parts, "</svg>"])
+            parts.append(_name_of_curve(name, points, plot, lowest=name == _lower(curves)))
+    return plot.svg(parts, what="Volume-time curve")
 
 
-def _axes(across: _Axis, down: _Axis, x_name: str) -> list[str]:
-    floor = down(0.0)
+def rate_curve_svg(
+    rates: Rates,
+    *,
+    name: str,
+    colour: str,
+    moments_ms: dict[str, float],
+    span_ms: tuple[float, float],
+) -> str:
+    """Draw the smoothed derivative with the peaks that were read from it.
+
+    Parameters
+    ----------
+    rates
+        Of one ventricle, with their curve.
+    name, colour
+        Of the ventricle, such as "LV".
+    moments_ms
+        Times that get a dashed line, by name, such as end-diastole.
+    span_ms
+        What the time axis has to hold, the same as in `volume_curve_svg`.
+
+    Returns
+    -------
+    An `<svg>` element; "" where the derivative is not known.
+    """
+    curve = rates.curve
+    if curve is None:
+        return ""
+    low, high = min(float(curve.rate_ml_s.min()), 0.0), max(float(curve.rate_ml_s.max()), 0.0)
+    plot = Plot.of(
+        WIDTH,
+        RATE_HEIGHT,
+        **time_axis(*span_ms),
+        y_ticks=_ticks_with_room(low, high),
+    )
+    parts = plot.axes(TIME_NAME, "mL/s")
+    left, right, rest = plot.across.first, plot.across.last, plot.down(0.0)
+    parts.append(line(left, rest, right, rest, QUIET_INK))
+    for short, time in moments_ms.items():
+        parts += moment(plot, time, short)
+    parts.append(polyline(plot.places(curve.time_ms, curve.rate_ml_s), colour))
+    parts += _marks(rates, plot)
+    if rates.pfr_ml_s is not None and rates.pafr_ml_s is None:
+        said = f"{name} atrial filling rate: not separable"
+        # Filling ends the cycle, so that nothing else is low on the right.
+        parts.append(text(right - 4, plot.down.first - 9, said, anchor="end", weight=600))
+    return plot.svg(parts, what=f"{name} rate of volume change")
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A peak or rest of the derivative: its name with the number, and where it lies."""
+
+    words: str
+    place: Point
+    below: bool
+
+
+def _marks(rates: Rates, plot: Plot) -> list[str]:
+    """Diamonds with names; those of the filling waves keep apart from each other."""
+    found = _found(rates, plot)
+    places = {mark.words: mark.place[0] for mark in found}
+    waves = [mark.words for mark in found if not mark.below]
+    if len(waves) == 2:
+        centres = apart(
+            [places[words] for words in waves],
+            half_width=HALF_MARK,
+            first=plot.across.first,
+            last=plot.across.last,
+        )
+        places |= dict(zip(waves, centres, strict=True))
     parts = []
-    for tick in down.ticks:
-        parts.append(_line(LEFT, down(tick), WIDTH - RIGHT, down(tick), RULE))
-        parts.append(_text(LEFT - 8, down(tick) + 5, f"{tick:g}", anchor="end"))
-    for tick in across.ticks:
-        parts.append(_line(across(tick), floor, across(tick), floor + 5, QUIET_INK))
-        parts.append(_text(across(tick), floor + 21, f"{tick:g}"))
-    parts.append(_line(LEFT, floor, WIDTH - RIGHT, floor, QUIET_INK))
-    parts.append(_text(0.5 * (LEFT + WIDTH - RIGHT), HEIGHT - 6, x_name))
-    parts.append(_text(LEFT - 8, TOP - 16, "mL", anchor="end"))
+    for mark in found:
+        y = mark.place[1]
+        half = 0.5 * LETTER * FONT_SIZE * len(mark.words)
+        middle = float(np.clip(places[mark.words], plot.across.first + half, WIDTH - half))
+        parts.append(_diamond(mark.place))
+        parts.append(text(middle, y + 24 if mark.below else y - 12, mark.words, weight=600))
     return parts
 
 
-def _apart(centres: list[float]) -> list[float]:
-    """Where to centre two labels so that both stay inside and neither covers the other."""
-    first, second = sorted(centres)
-    first = float(np.clip(first, LEFT + HALF_LABEL, WIDTH - RIGHT - 3 * HALF_LABEL))
-    second = float(np.clip(second, first + 2 * HALF_LABEL, WIDTH - RIGHT - HALF_LABEL))
-    return [first, second] if centres[0] <= centres[1] else [second, first]
+def _found(rates: Rates, plot: Plot) -> list[_Mark]:
+    ejected = None if rates.per_ml_s is None else -rates.per_ml_s
+    peaks = (
+        ("PER", rates.per_time_ms, ejected, True),
+        ("PFR", rates.pfr_time_ms, rates.pfr_ml_s, False),
+        ("PAFR", rates.pafr_time_ms, rates.pafr_ml_s, False),
+    )
+    marks = [
+        _Mark(f"{name} {abs(rate):.0f} mL/s", (plot.across(time), plot.down(rate)), below)
+        for name, time, rate, below in peaks
+        if time is not None and rate is not None
+    ]
+    if rates.diastasis_time_ms is not None and rates.curve is not None:
+        time, curve = rates.diastasis_time_ms, rates.curve
+        rate = float(np.interp(time, curve.time_ms, curve.rate_ml_s))
+        place = plot.across(time), plot.down(rate)
+        marks.append(_Mark("diastasis", place, below=True))
+    return marks
 
 
-def _curve(
-    points: list[tuple[float, float]], marked: list[tuple[float, float]], colour: str
-) -> list[str]:
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    line = f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+def _ticks_with_room(low: float, high: float) -> list[float]:
+    """Round numbers that leave room for the names of the peaks below and above."""
+    ticks = round_ticks(low, high, about=6)
+    step = ticks[1] - ticks[0]
+    while low - ticks[0] < MARK_ROOM * (ticks[-1] - ticks[0]):
+        ticks = [ticks[0] - step, *ticks]
+    while ticks[-1] - high < MARK_ROOM * (ticks[-1] - ticks[0]):
+        ticks = [*ticks, ticks[-1] + step]
+    return ticks
+
+
+def _diamond(place: Point, size: float = 6.0) -> str:
+    x, y = place
+    corners = ((x, y - size), (x + size, y), (x, y + size), (x - size, y))
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+    return f'<polygon points="{path}" fill="{INK}" stroke="#fff"/>'
+
+
+def moment(plot: Plot, x: float, name: str) -> list[str]:
+    """Dashed line at a moment of the cycle, its name above, clear of the axis' unit."""
+    across = plot.across(x)
+    return [
+        line(across, plot.down.last, across, plot.down.first, QUIET_INK, "4"),
+        text(max(across, plot.across.first + 12), plot.down.last - 8, name, fill=QUIET_INK),
+    ]
+
+
+def _lower(curves: list[tuple[str, str, np.ndarray]]) -> str:
+    """Name of the curve whose last labelled point is the lowest."""
+    return min(curves, key=lambda curve: curve[2][np.flatnonzero(curve[2] > 0)[-1]])[0]
+
+
+def _name_of_curve(name: str, points: list[Point], plot: Plot, *, lowest: bool) -> str:
+    """The name beside the last point, below the lower curve, so that two never meet."""
+    x, y = points[-1]
+    down = min(y + 22, plot.down.first - 4) if lowest else y - 10
+    return text(x - 4, down, name, anchor="end", weight=700)
+
+
+def _curve(points: list[Point], marked: list[Point], colour: str, dash: str) -> list[str]:
     dots = [
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{5.5 if (x, y) in marked else 3}"'
         f' fill="{colour}" stroke="#fff"/>'
         for x, y in points
     ]
-    return [line, *dots]
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Round numbers from at most `low` to at least `high`, about six of them."""
-    rough = max((high - low) / 6, 1e-6)
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
-    return [float(step * k) for k in np.arange(first, max(last, first + 1) + 1)]
-
-
-def _frame_ticks(frames: int) -> list[float]:
-    """The first frame, the last and a few even ones between."""
-    return [float(k) for k in np.unique(np.round(np.linspace(1, frames, min(frames, 7))))]
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str, dash: str = "none") -> str:
-    return (
-        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-        f' stroke="{colour}" stroke-dasharray="{dash}"/>'
-    )
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "middle", weight: int = 400) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}">{text}</text>'
-    )
+    return [polyline(points, colour, dash=dash), *dots]

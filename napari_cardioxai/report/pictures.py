@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import imageio.v3 as imageio
@@ -10,8 +11,9 @@ import numpy as np
 from skimage.measure import find_contours
 from skimage.transform import resize
 
-from napari_cardioxai.anatomy.labels import Labels
-from napari_cardioxai.report.style import STRUCTURE_COLOURS
+from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
+from napari_cardioxai.report.style import POINTER_COLOUR, STRUCTURE_COLOURS
+from napari_cardioxai.scans.scan import Scan
 
 MARGIN_MM = 20.0
 MARGIN_PIXELS = 14  # where the pixel size is unknown
@@ -71,7 +73,14 @@ def frame_around(labels: Labels, images: np.ndarray) -> Frame:
 
 
 def picture_svg(
-    image: np.ndarray, labels: np.ndarray, frame: Frame, *, corner: str, title: str
+    image: np.ndarray,
+    labels: np.ndarray,
+    frame: Frame,
+    *,
+    corner: str,
+    title: str,
+    circle: tuple[float, float, float] | None = None,
+    enlarged: float = 1.0,
 ) -> str:
     """One slice with its outlines as a self-contained `<svg>` element.
 
@@ -87,6 +96,12 @@ def picture_svg(
         Short text in the top left corner, such as ED.
     title
         What the picture shows, for readers who cannot see it.
+    circle
+        Row, column and radius, in pixels of the slice, of a circle that points
+        at something small.
+    enlarged
+        How much larger than usual it is printed: texts and lines are then a
+        smaller part of it, and it is sharper.
 
     Notes
     -----
@@ -100,9 +115,10 @@ def picture_svg(
     parts = [
         f'<svg viewBox="0 0 {width:.2f} {height:.2f}" role="img" aria-label="{title}">',
         f'<image width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none" href="',
-        f'data:image/jpeg;base64,{_jpeg(image, frame)}"/>',
+        f'data:image/jpeg;base64,{_jpeg(image, frame, round(LONGEST_SIDE * enlarged))}"/>',
     ]
-    thickness = max(height, width) / 110
+    size = max(height, width) / LETTERS / enlarged
+    thickness = max(height, width) / 110 / enlarged
     shown = labels[frame.rows, frame.columns]
     # The cavity goes on top of the myocardium's inner edge, which it shares.
     for value in (3, 2, 1):
@@ -112,10 +128,51 @@ def picture_svg(
                 f'<path d="{path}" fill="none" stroke="{STRUCTURE_COLOURS[value]}"'
                 f' stroke-linejoin="round" stroke-width="{thickness:.2f}"/>'
             )
-    parts.extend(_edge_letters(frame, height, width))
-    size = max(height, width) / LETTERS
+    if circle is not None:
+        parts.append(_circle(circle, frame, width=0.8 * thickness))
+    parts.extend(_edge_letters(frame, height, width, size))
     parts.append(_text(corner, 0.3 * size, size, anchor="start", size=size, bold=True))
     return "".join([*parts, "</svg>"])
+
+
+def structure_key(labels: Labels, *, with_circle: bool = False) -> str:
+    """Which colour is which of the structures that are labelled, as HTML."""
+    marks = [
+        (STRUCTURE_COLOURS[value], "solid", name)
+        for value, name in STRUCTURE_NAMES.items()
+        if (labels.data == value).any()
+    ]
+    if with_circle:
+        marks.append((POINTER_COLOUR, "dashed", "what the finding is about"))
+    return key_of_lines(marks)
+
+
+def key_of_lines(marks: Iterable[tuple[str, str, str]]) -> str:
+    """HTML that names lines by colour and style of their border."""
+    lines = "".join(
+        f'<span><i style="border-top: 3px {style} {colour}"></i>{name}</span>'
+        for colour, style, name in marks
+    )
+    return f'<div class="key">{lines}</div>'
+
+
+def slice_caption(scan: Scan, z: int) -> str:
+    """Number of a slice, and its distance from the first one along the normal where known."""
+    number = f"Slice {z + 1}"
+    geometry = scan.geometry
+    if geometry.spacing_mm is None:
+        return number
+    positions = geometry.slice_positions_mm
+    offset = z * geometry.spacing_mm[0] if positions is None else abs(positions[z] - positions[0])
+    return f"{number}, {offset:.0f} mm"
+
+
+def frame_caption(scan: Scan, frame: int) -> str:
+    """Number of a frame among all, and its time where known."""
+    text = f"frame {frame + 1} of {scan.data.shape[0]}"
+    if scan.frame_times_ms is not None:
+        text += f" at {scan.frame_times_ms[frame]:.0f} ms"
+    return text
 
 
 def _squared(
@@ -131,12 +188,12 @@ def _squared(
     return grown[0], grown[1]
 
 
-def _jpeg(image: np.ndarray, frame: Frame) -> str:
-    """The shown part with square pixels, base64."""
+def _jpeg(image: np.ndarray, frame: Frame, longest: int) -> str:
+    """The shown part with square pixels, so many of them along the longer side, base64."""
     low, high = frame.limits
     shown = (np.asarray(image[frame.rows, frame.columns], float) - low) / (high - low)
     sides = np.array(shown.shape) * frame.pixel
-    size = np.maximum(1, np.round(sides * LONGEST_SIDE / sides.max())).astype(int)
+    size = np.maximum(1, np.round(sides * longest / sides.max())).astype(int)
     enlarged = resize(np.clip(shown, 0, 1), tuple(size), order=3, mode="edge", anti_aliasing=False)
     grey = np.round(255 * np.clip(enlarged, 0, 1)).astype(np.uint8)
     encoded = imageio.imwrite("<bytes>", grey, extension=".jpg", quality=JPEG_QUALITY)
@@ -152,10 +209,22 @@ def _outline(mask: np.ndarray, pixel: tuple[float, float]) -> str:
     return "".join(pieces)
 
 
-def _edge_letters(frame: Frame, height: float, width: float) -> list[str]:
+def _circle(circle: tuple[float, float, float], frame: Frame, *, width: float) -> str:
+    """Bright and dashed on a dark rim, so that it is none of the outlines."""
+    row, column, radius = circle
+    dy, dx = frame.pixel
+    y, x = (row + 0.5 - frame.rows.start) * dy, (column + 0.5 - frame.columns.start) * dx
+    shape = f'<ellipse cx="{x:.2f}" cy="{y:.2f}" rx="{radius * dx:.2f}" ry="{radius * dy:.2f}"'
+    return (
+        f'{shape} fill="none" stroke="#000" stroke-width="{1.6 * width:.2f}"/>'
+        f'{shape} fill="none" stroke="{POINTER_COLOUR}" stroke-width="{width:.2f}"'
+        f' stroke-dasharray="{3 * width:.2f}"/>'
+    )
+
+
+def _edge_letters(frame: Frame, height: float, width: float, size: float) -> list[str]:
     if frame.letters is None:
         return []
-    size = max(height, width) / LETTERS
     top, bottom, left, right = frame.letters
     return [
         _text(top, width / 2, size, anchor="middle", size=size),

@@ -11,6 +11,8 @@ from napari_cardioxai.report.study_report import write_study_report
 from napari_cardioxai.report.table import write_measurements_csv, write_measurements_json
 from napari_cardioxai.studies import Study
 
+LABELS_FILE = "labels.nii.gz"  # a reviewer's overrides lie beside it
+
 
 def write_results(
     study: Study, out_dir: Path, *, on_progress: Progress = silent
@@ -30,9 +32,9 @@ def write_results(
     """
     with replacing_files_in(out_dir) as beside:
         on_progress(0, 3, "writing labels")
-        write_labels(beside / "labels.nii.gz", study.segmentation.labels)
+        write_labels(beside / LABELS_FILE, study.segmentation.labels)
         on_progress(1, 3, "writing measurements")
-        write_measurements_json(beside / "measurements.json", study.measurements)
+        write_measurements_json(beside / "measurements.json", study.measurements, study.quality)
         write_measurements_csv(beside / "measurements.csv", study.measurements)
         on_progress(2, 3, "writing the report")
         write_study_report(
@@ -41,6 +43,7 @@ def write_results(
             labels=study.segmentation.labels,
             measurements=study.measurements,
             provenance=study.provenance(),
+            quality=study.quality,
         )
         names = sorted(file.name for file in beside.iterdir())
         on_progress(3, 3, "done")

@@ -7,20 +7,31 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
 from napari_cardioxai import __version__
-from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
+from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements
-from napari_cardioxai.anatomy.volumes import LV, RV, volume_curve_ml
+from napari_cardioxai.anatomy.quality import QualityReport
+from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.errors import LabelError
 from napari_cardioxai.files import replacing
-from napari_cardioxai.report.curve import volume_curve_svg
-from napari_cardioxai.report.pictures import Frame, frame_around, picture_svg
-from napari_cardioxai.report.style import PAGE_CSS, STRUCTURE_COLOURS
+from napari_cardioxai.report.function_section import function_section
+from napari_cardioxai.report.pictures import (
+    Frame,
+    frame_around,
+    frame_caption,
+    picture_svg,
+    slice_caption,
+    structure_key,
+)
+from napari_cardioxai.report.quality_section import quality_line, quality_section
+from napari_cardioxai.report.style import PAGE_CSS
+from napari_cardioxai.report.wall_section import wall_section
 from napari_cardioxai.scans.scan import Scan
 
 RESEARCH_ONLY = "For research use only. Not a medical device."
@@ -44,6 +55,7 @@ def write_study_report(
     labels: Labels,
     measurements: Measurements,
     provenance: Mapping[str, str],
+    quality: QualityReport | None = None,
 ) -> None:
     """Write the report of one study as a single HTML file without outside resources.
 
@@ -52,8 +64,8 @@ def write_study_report(
     path
         The file to write.
     scan
-        What was measured. Only the frames at end-diastole and end-systole are
-        read, so a lazy array stays lazy.
+        What was measured. Only the frames at end-diastole and end-systole and
+        those of the worst findings are read, so a lazy array stays lazy.
     labels
         On the grid of the scan.
     measurements
@@ -65,6 +77,9 @@ def write_study_report(
         line) and "date" stand in the header, everything else ("device",
         "seconds", ...) in the table of provenance. What the scan itself knows
         is added.
+    quality
+        What the rules found in the same labels, with the reviewer's overrides;
+        None says in the report that nothing was checked.
 
     Raises
     ------
@@ -95,7 +110,17 @@ def write_study_report(
         "<body><main>",
         _header(scan, said),
         _tiles(measurements),
-        _curve(labels, measurements),
+        _quality_line(quality),
+        function_section(labels, measurements, quality),
+        wall_section(labels, measurements),
+        quality_section(
+            quality,
+            scan=scan,
+            labels=labels,
+            frame=frame,
+            ed_frame=moments[0].frame,
+            private=partial(_private, scan=scan),
+        ),
         _pictures(scan, labels, moments, images, frame),
         _table(measurements),
         _notes(scan, labels, measurements),
@@ -152,35 +177,21 @@ def _tiles(measurements: Measurements) -> str:
     )
 
 
-def _curve(labels: Labels, measurements: Measurements) -> str:
-    volume_ml, ed, es = measurements.volume_ml, measurements.ed_frame, measurements.es_frame
-    if volume_ml is None or ed is None or es is None:
-        return ""
-    rv = volume_curve_ml(labels, RV)
-    svg = volume_curve_svg(
-        volume_ml,
-        frame_times_ms=measurements.frame_times_ms,
-        ed_frame=ed,
-        es_frame=es,
-        rv_volume_ml=rv if rv.any() else None,
-    )
-    title = "Ventricular volumes" if rv.any() else "Left-ventricular volume"
-    return f'<section class="curve"><h2>{title} over the heart cycle</h2>{svg}</section>'
+def _quality_line(quality: QualityReport | None) -> str:
+    line = quality_line(quality)
+    warns = quality is not None and any(f.severity == "warning" for f in quality.open)
+    look = "alert" if warns else "calm"
+    return f'<p class="quality-line {look}">{escape(line)}</p>' if line else ""
 
 
 def _pictures(
     scan: Scan, labels: Labels, moments: list[Moment], images: np.ndarray, frame: Frame
 ) -> str:
-    key = "".join(
-        f'<span><i style="border-color:{STRUCTURE_COLOURS[value]}"></i>{name}</span>'
-        for value, name in STRUCTURE_NAMES.items()
-        if (labels.data == value).any()
-    )
     when = "; ".join(_when(moment, scan) for moment in moments)
     away = "" if scan.geometry.spacing_mm is None else ". Distances are from slice 1"
     figures = []
     for z in range(scan.data.shape[1]):
-        caption = _slice_caption(scan, z)
+        caption = slice_caption(scan, z)
         pictures = "".join(
             _picture(scan, labels, moment, z, volume[z], frame, caption)
             for moment, volume in zip(moments, images, strict=True)
@@ -190,7 +201,7 @@ def _pictures(
         )
     return (
         f"<section><h2>Contours, slice by slice</h2><p>{when}{away}.</p>"
-        f'<div class="key">{key}</div><div class="slices">{"".join(figures)}</div></section>'
+        f'{structure_key(labels)}<div class="slices">{"".join(figures)}</div></section>'
     )
 
 
@@ -214,23 +225,9 @@ def _picture(
     return f'<div class="picture" data-slice="{z + 1}" data-moment="{moment.short}">{svg}</div>'
 
 
-def _slice_caption(scan: Scan, z: int) -> str:
-    """Number, and the distance from the first slice along the normal where known."""
-    number = f"Slice {z + 1}"
-    geometry = scan.geometry
-    if geometry.spacing_mm is None:
-        return number
-    positions = geometry.slice_positions_mm
-    offset = z * geometry.spacing_mm[0] if positions is None else abs(positions[z] - positions[0])
-    return f"{number}, {offset:.0f} mm"
-
-
 def _when(moment: Moment, scan: Scan) -> str:
     text = f"{moment.short} = {moment.name}" if moment.short else moment.name.capitalize()
-    text += f", frame {moment.frame + 1} of {scan.data.shape[0]}"
-    if scan.frame_times_ms is not None:
-        text += f" at {scan.frame_times_ms[moment.frame]:.0f} ms"
-    return text
+    return f"{text}, {frame_caption(scan, moment.frame)}"
 
 
 def _table(measurements: Measurements) -> str:
@@ -240,7 +237,7 @@ def _table(measurements: Measurements) -> str:
         for name, value, unit in measurements.as_rows()
     )
     return (
-        '<section><h2>Measurements</h2><table class="numbers"><thead><tr><th>Measurement</th>'
+        '<section><h2>All measurements</h2><table class="numbers"><thead><tr><th>Measurement</th>'
         '<th class="number">Value</th><th>Unit</th></tr></thead>'
         f"<tbody>{rows}</tbody></table></section>"
     )

@@ -10,9 +10,18 @@ MYO_COLOUR = "#2fd6b0"
 RV_COLOUR = "#4a8cff"
 STRUCTURE_COLOURS = {1: LV_COLOUR, 2: MYO_COLOUR, 3: RV_COLOUR}
 
+# Around something small in an image: none of the structures' colours.
+POINTER_COLOUR = "#ffd84d"
+
+# Anterior, anteroseptal, inferoseptal, inferior, inferolateral, anterolateral, after Okabe and
+# Ito 2008, darker for paper; every second one is dashed, so that neighbours differ in print too.
+WALL_COLOURS = ("#e69f00", "#3f9fdc", "#007a59", "#1c2733", "#c65f9a", "#b03a00")
+WALL_DASHES = ("none", "7 4", "none", "7 4", "none", "7 4")
+
 INK = "#1c2733"
 QUIET_INK = "#5b6875"
 RULE = "#d9e0e6"
+WARNING = "#a8370f"
 
 PAGE_CSS = f"""
 :root {{ color-scheme: light; }}
@@ -27,6 +36,8 @@ h1 {{ font-size: 26px; line-height: 1.2; margin: 0 0 6px; overflow-wrap: anywher
 h2 {{ font-size: 17px; margin: 30px 0 10px; }}
 p {{ margin: 0 0 8px; }}
 .quiet {{ color: {QUIET_INK}; font-size: 13px; }}
+table + p {{ margin-top: 8px; }}
+.worst + p {{ margin-top: 14px; }}
 .research {{ font-weight: 600; margin: 8px 0 0; }}
 .tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px;
   margin: 20px 0 0; }}
@@ -35,10 +46,28 @@ p {{ margin: 0 0 8px; }}
 .tile .name {{ font-size: 13px; color: {QUIET_INK}; }}
 .tile .value {{ font-size: 27px; font-weight: 650; line-height: 1.2; white-space: nowrap; }}
 .tile .unit {{ font-size: 14px; font-weight: 400; color: {QUIET_INK}; }}
-.curve svg {{ width: 100%; height: auto; display: block; }}
+h3 {{ font-size: 14px; margin: 18px 0 6px; }}
+.curve svg, .eyes svg, .thirds svg {{ width: 100%; height: auto; display: block;
+  break-inside: avoid; }}
+.tables {{ display: grid; gap: 4px 40px; grid-template-columns: repeat(auto-fit, minmax(380px, 1fr)); }}
+.flag {{ display: inline-block; width: 1.2em; }}
+.tables p {{ font-size: 13px; }}
+td.beside {{ font-weight: 700; }}
+.eyes {{ display: grid; gap: 12px 30px; grid-template-columns: 1fr 1fr; margin-top: 14px; }}
+.eyes figcaption, .thirds figcaption {{ font-weight: 600; }}
+.thirds {{ display: grid; gap: 8px 16px; grid-template-columns: repeat(3, 1fr); }}
+.quality-line {{ margin: 14px 0 0; padding: 8px 12px; border-left: 5px solid {QUIET_INK};
+  background: #f2f5f7; font-weight: 600; }}
+.quality-line.alert {{ border-color: {WARNING}; }}
+.findings td:first-child {{ width: 96px; }}
+.badge {{ display: inline-block; font-size: 12px; font-weight: 650; padding: 1px 7px;
+  border-radius: 4px; border: 1px solid {QUIET_INK}; color: {QUIET_INK}; }}
+tr.warning .badge {{ background: {WARNING}; border-color: {WARNING}; color: #fff; }}
+tr.overruled s {{ color: {QUIET_INK}; }}
+.worst {{ display: grid; gap: 16px 20px; grid-template-columns: 1fr 1fr; }}
+.worst p {{ font-size: 13px; margin: 4px 0 0; }}
 .key {{ display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; margin-bottom: 10px; }}
-.key i {{ display: inline-block; width: 22px; border-top: 3px solid; vertical-align: middle;
-  margin-right: 6px; }}
+.key i {{ display: inline-block; width: 22px; vertical-align: middle; margin-right: 6px; }}
 .slices {{ display: grid; gap: 16px;
   grid-template-columns: repeat(auto-fill, minmax(310px, 1fr)); }}
 figure {{ margin: 0; break-inside: avoid; }}
@@ -52,12 +81,13 @@ tr {{ break-inside: avoid; }}
 th {{ font-weight: 600; }}
 td.number, th.number {{ text-align: right; white-space: nowrap; }}
 table.numbers {{ max-width: 560px; break-inside: avoid; }}
-table.numbers td:last-child {{ width: 80px; padding-right: 0; }}
+table.numbers td:last-child, table.numbers th:last-child {{ width: 80px; padding-right: 0; }}
 table.facts th {{ width: 30%; font-weight: 400; color: {QUIET_INK}; }}
 ul.notes {{ margin: 0; padding-left: 20px; }}
 footer {{ margin-top: 28px; padding-top: 10px; border-top: 1px solid {RULE}; }}
 @media (max-width: 720px) {{
   main {{ margin: 0; padding: 18px; border: 0; }}
+  .tables, .eyes, .thirds, .worst {{ grid-template-columns: 1fr; }}
 }}
 @page {{ size: A4; margin: 14mm 13mm; }}
 @media print {{
@@ -70,6 +100,8 @@ footer {{ margin-top: 28px; padding-top: 10px; border-top: 1px solid {RULE}; }}
   .tiles {{ grid-template-columns: repeat(6, 1fr); gap: 2mm; margin-top: 4mm; }}
   .tile {{ padding: 1.5mm 2mm; line-height: 1.3; }} .tile .value {{ font-size: 17pt; }}
   .slices {{ grid-template-columns: 1fr 1fr; gap: 2mm 5mm; }}
+  h3 {{ font-size: 10.5pt; margin: 3mm 0 1mm; break-after: avoid; }}
+  .tables {{ grid-template-columns: 1fr 1fr; gap: 2mm 6mm; }}
   * {{ -webkit-print-color-adjust: exact; print-color-adjust: exact; }}
 }}
 """

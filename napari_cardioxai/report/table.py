@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 from napari_cardioxai.anatomy.measurements import Measurements
+from napari_cardioxai.anatomy.quality import QualityReport
 from napari_cardioxai.files import replacing
 
 
@@ -31,14 +33,32 @@ def write_measurements_csv(path: Path, measurements: Measurements) -> None:
         table.writerows(measurements.as_rows())
 
 
-def write_measurements_json(path: Path, measurements: Measurements) -> None:
+def write_measurements_json(
+    path: Path, measurements: Measurements, quality: QualityReport | None = None
+) -> None:
     """Write all measurements with the volume of every frame as one JSON object.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    measurements
+        Their attributes are the keys.
+    quality
+        What the rules found, under `quality`; left out when None.
 
     Raises
     ------
     OutputError
         When `path` cannot be written.
     """
-    text = json.dumps(measurements.as_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    content = as_json(measurements, quality)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     with replacing(path) as beside:
         beside.write_text(text + "\n", encoding="utf-8")
+
+
+def as_json(measurements: Measurements, quality: QualityReport | None) -> dict[str, Any]:
+    """What `measure --json` prints: measurements, and quality with overrides and their reasons."""
+    found = measurements.as_json()
+    return found if quality is None else {**found, "quality": quality.as_json()}

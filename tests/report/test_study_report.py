@@ -15,6 +15,7 @@ import pytest
 
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
+from napari_cardioxai.anatomy.quality import Override, check
 from napari_cardioxai.errors import LabelError
 from napari_cardioxai.report.study_report import write_study_report
 from napari_cardioxai.report.style import LV_COLOUR, MYO_COLOUR
@@ -22,6 +23,7 @@ from napari_cardioxai.scans.contours import contour_masks
 from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.scans.samples import sample_path
 from napari_cardioxai.scans.scan import Kind, Provenance, Scan
+from tests.anatomy.test_quality import heart_data, labels_of, scan_of
 
 VOID = {"meta", "br", "hr", "img", "link", "input"}
 SPACING_MM = (8.0, 1.5, 2.0)
@@ -357,3 +359,73 @@ def test_tiles_and_table_follow_the_measurements_given(tmp_path):
     text = Page(path.read_text(encoding="utf-8")).text
     assert "Ejection fraction 62 % End-diastolic volume 142 mL" in text
     assert "Cardiac output 5.6 L/min" in text
+
+
+def whole_heart(source: Path) -> tuple[Scan, Labels]:
+    """Both ventricles, muscle and a hole in the cavity of slice 5, frame 3."""
+    values = heart_data()
+    values[2, 4, 38:43, 63:68] = 0
+    labels = labels_of(values)
+    scan = scan_of(values, name="Cine short axis", kind=Kind.SHORT_AXIS)
+    files = (source / "DOE^JOHN_1.dcm",)
+    return replace(scan, provenance=Provenance(source, files)), labels
+
+
+def write(tmp_path: Path, scan: Scan, labels: Labels, overrides: tuple[Override, ...] = ()) -> str:
+    path = tmp_path / "report.html"
+    quality = check(labels).with_overrides(overrides)
+    write_study_report(
+        path,
+        scan=scan,
+        labels=labels,
+        measurements=measure(labels),
+        provenance={},
+        quality=quality,
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def test_report_of_a_whole_heart_is_one_well_formed_file(tmp_path):
+    html = write(tmp_path, *whole_heart(tmp_path))
+    assert_self_contained(html)
+    titles = re.findall(r"<h2>([^<]+)</h2>", html)
+    assert titles[:3] == [
+        "Function over the heart cycle",
+        "Wall of the left ventricle",
+        "Quality control",
+    ]
+    assert not {"nan", "None", "inf"} & set(Page(html).text.split())
+
+
+def test_quality_is_summed_up_at_the_top(tmp_path):
+    html = write(tmp_path, *whole_heart(tmp_path))
+    line = re.search(r'<p class="quality-line alert">([^<]+)</p>', html)
+    assert line and re.match(r"Quality: [1-9]\d* open warnings?, ", line[1])
+    assert line.start() < html.index("<h2>")
+
+
+def test_reason_of_a_reviewer_is_printed_without_names_of_the_source(tmp_path):
+    scan, labels = whole_heart(tmp_path / "DOE^JOHN 1950")
+    decision = Override("holes", 4, 2, "as DOE^JOHN_1.dcm of DOE^JOHN 1950 shows")
+    html = write(tmp_path, scan, labels, (decision,))
+    assert "as file 1 of the source shows" in html
+    assert "DOE" not in html
+
+
+def test_frames_of_the_worst_findings_are_read_and_no_others(tmp_path):
+    scan, labels = whole_heart(tmp_path)
+    read = set()
+
+    def frame(t: int) -> np.ndarray:
+        read.add(t)
+        return scan.data[t]
+
+    shape, kind = scan.data.shape[1:], scan.data.dtype
+    frames = [
+        dask.array.from_delayed(dask.delayed(frame)(t), shape, kind) for t in range(len(scan.data))
+    ]
+    html = write(tmp_path, replace(scan, data=dask.array.stack(frames)), labels)
+    shown = re.findall(r'data-finding="\d+ (\d+)"', html)
+    measured = measure(labels)
+    assert "3" in shown
+    assert read == {measured.ed_frame, measured.es_frame, *(int(t) - 1 for t in shown)}

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from napari_cardioxai.report.style import STRUCTURE_COLOURS
+from napari_cardioxai.report.style import (
+    POINTER_COLOUR,
+    STRUCTURE_COLOURS,
+    WALL_COLOURS,
+    WALL_DASHES,
+)
 
 # Machado, Oliveira and Fernandes 2009, severity 1.0, on linear RGB.
 SEEN_BY = {
@@ -43,3 +48,19 @@ def test_any_two_structures_differ_clearly(reader):
     for one, other in combinations(seen, 2):
         # 2.3 is just noticeable; 20 is another colour at a glance.
         assert deltaE_ciede2000(seen[one], seen[other]) > 20, (one, other)
+
+
+@pytest.mark.parametrize("reader", SEEN_BY)
+def test_walls_of_a_slice_and_the_pointer_differ_too(reader):
+    def seen(colour):
+        return rgb2lab(encoded(np.array(SEEN_BY[reader]) @ linear(colour)))
+
+    for one, other in combinations(WALL_COLOURS, 2):
+        assert deltaE_ciede2000(seen(one), seen(other)) > 12, (one, other)
+    for colour in STRUCTURE_COLOURS.values():
+        assert deltaE_ciede2000(seen(POINTER_COLOUR), seen(colour)) > 12, colour
+
+
+def test_neighbouring_walls_differ_without_any_colour():
+    following = (*WALL_DASHES[1:], WALL_DASHES[0])
+    assert all(one != next_one for one, next_one in zip(WALL_DASHES, following, strict=True))

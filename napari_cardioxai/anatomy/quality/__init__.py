@@ -6,6 +6,7 @@ from napari_cardioxai.anatomy.quality.findings import (
     Override,
     QualityError,
     QualityReport,
+    overrides_path,
     read_overrides,
     write_overrides,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Rule",
     "check",
     "ef_class",
+    "overrides_path",
     "read_overrides",
     "write_overrides",
 ]

@@ -185,6 +185,14 @@ class QualityReport:
         }
 
 
+def overrides_path(labels: Path) -> Path:
+    """Where a reviewer's overrides lie beside a label file: `heart.nii.gz`, `heart.quality.json`."""
+    stem = labels.name
+    for ending in (".gz", ".nii", ".png"):
+        stem = stem.removesuffix(ending)
+    return labels.with_name(f"{stem}.quality.json")
+
+
 def write_overrides(path: Path, overrides: Sequence[Override]) -> None:
     """Keep a reviewer's decisions beside the labels; `read_overrides` is the inverse.
 
@@ -217,9 +225,11 @@ def read_overrides(path: Path) -> tuple[Override, ...]:
         ours = content["what"] == OVERRIDES_MARK
         version = int(content["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise QualityError(f"{path.name} cannot be read as quality overrides.") from error
+        raise QualityError(
+            f"{path.name} cannot be read as quality overrides; repair or remove it."
+        ) from error
     if not ours:
-        raise QualityError(f"{path.name} holds no quality overrides.")
+        raise QualityError(f"{path.name} holds no quality overrides; repair or remove it.")
     if version > OVERRIDES_VERSION:
         raise QualityError(
             f"{path.name} has version {version}, this program reads up to "
