@@ -4,114 +4,71 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from napari_cardioxai.bundles.card import CARDS, Card
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.files import replacing
+from napari_cardioxai.networks.latent import LATENT_MODELS
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
+EXTRAS = "extras.safetensors"
+NETWORKS: Mapping[str, Mapping[str, Callable[..., nn.Module]]] = {
+    "segmenter": SEGMENTERS,
+    "latent-classifier": LATENT_MODELS,
+}
+"""Architectures by kind of model and by the name that a card carries."""
+
 _REFUSED = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin", ".h5", ".onnx")
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a reader must know before trusting a model.
+def save_bundle(
+    folder: Path,
+    card: Card,
+    weights: Mapping[str, Tensor],
+    *,
+    extras: Mapping[str, NDArray] | None = None,
+) -> None:
+    """Write a model folder; an existing one is replaced file by file.
 
-    Attributes
+    Parameters
     ----------
-    name, title
-        Key in lists and on the command line; a line for people.
-    kind
-        What it does; "segmenter" labels slices.
-    network, network_params
-        Architecture (a key of the networks room) and its arguments.
-    structures
-        Output channel to structure label (1 LV cavity, 2 myocardium, 3 RV
-        cavity); channel 0 is background.
-    pixel_mm, region
-        In-plane spacing that the network works at, and the side in such
-        pixels of the square around the heart that it is shown.
-    data, licence, split
-        What it was trained on, under which licence, and what was kept apart.
-    results
-        Measured figures, each with its unit or scale in the name.
-    command
-        The command that made it.
-    versions
-        Versions of the libraries that it was made with.
-    limits
-        What it does not know, in sentences.
+    folder, card, weights
+        Where, what it is, and the state of its network.
+    extras
+        Further arrays that go with the model, for `extras.safetensors`.
     """
-
-    name: str
-    title: str
-    kind: str
-    network: str
-    network_params: dict[str, Any]
-    structures: dict[int, int]
-    pixel_mm: float
-    region: int
-    data: str
-    licence: str
-    split: str
-    results: dict[str, Any]
-    command: str
-    recipe: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
-    limits: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain types for `card.json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], *, where: Path) -> Card:
-        """Check the fields of a `card.json`.
-
-        Raises
-        ------
-        BundleError
-            When fields are missing, unknown, or name an unknown architecture.
-        """
-        known = {f.name for f in fields(cls)}
-        required = known - {"recipe", "versions", "limits"}
-        if missing := sorted(required - values.keys()):
-            raise BundleError(
-                f"{where} lacks {', '.join(missing)}; it is not a complete model card."
-            )
-        if unknown := sorted(values.keys() - known):
-            raise BundleError(
-                f"{where} has fields that this version does not know: {', '.join(unknown)}."
-            )
-        if values["network"] not in SEGMENTERS:
-            raise BundleError(
-                f"{where} asks for the network {values['network']!r}; "
-                f"known are {', '.join(sorted(SEGMENTERS))}."
-            )
-        try:
-            structures = {int(k): int(v) for k, v in values["structures"].items()}
-        except (AttributeError, TypeError, ValueError) as error:
-            raise BundleError(f"{where}: structures must map channels to labels.") from error
-        return cls(
-            **{**values, "structures": structures, "limits": tuple(values.get("limits", ()))}
-        )
-
-
-def save_bundle(folder: Path, card: Card, weights: Mapping[str, Tensor]) -> None:
-    """Write a model folder; an existing one is replaced file by file."""
     with replacing(folder / WEIGHTS) as beside:
         save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, beside)
+    if extras is not None:
+        arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in extras.items()}
+        with replacing(folder / EXTRAS) as beside:
+            save_file(arrays, beside)
     with replacing(folder / CARD) as beside:
         beside.write_text(json.dumps(card.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def load_extras(folder: Path) -> dict[str, NDArray]:
+    """Arrays that go with a model; none where there is no `extras.safetensors`.
+
+    Raises
+    ------
+    BundleError
+        When the file is not readable.
+    """
+    if not (folder / EXTRAS).is_file():
+        return {}
+    return {name: array.numpy() for name, array in _read_tensors(folder / EXTRAS).items()}
 
 
 def load_card(folder: Path) -> Card:
@@ -141,7 +98,18 @@ def load_card(folder: Path) -> Card:
         raise BundleError(f"{folder / CARD} is not readable JSON ({error}).") from error
     if not isinstance(values, dict):
         raise BundleError(f"{folder / CARD} is not a model card.")
-    return Card.from_json(values, where=folder / CARD)
+    kind = str(values.get("kind"))
+    if kind not in CARDS:
+        raise BundleError(
+            f"{folder / CARD} is of the kind {kind!r}; known are {', '.join(sorted(CARDS))}."
+        )
+    card = CARDS[kind].from_json(values, where=folder / CARD)
+    if card.network not in NETWORKS[kind]:
+        raise BundleError(
+            f"{folder / CARD} asks for the network {card.network!r}; "
+            f"known are {', '.join(sorted(NETWORKS[kind]))}."
+        )
+    return card
 
 
 def load_network(folder: Path) -> tuple[Card, nn.Module]:
@@ -157,13 +125,10 @@ def load_network(folder: Path) -> tuple[Card, nn.Module]:
         When card and weights do not belong together, saying which tensors differ.
     """
     card = load_card(folder)
+    weights = _read_tensors(folder / WEIGHTS)
     try:
-        weights = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{folder / WEIGHTS} is not a readable safetensors file.") from error
-    try:
-        network = SEGMENTERS[card.network](**card.network_params)
-    except TypeError as error:
+        network = NETWORKS[card.kind][card.network](**card.network_params)
+    except (TypeError, ValueError, KeyError) as error:
         raise BundleError(f"{folder / CARD}: {card.network} cannot be built ({error}).") from error
     expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
     found = {k: tuple(v.shape) for k, v in weights.items()}
@@ -175,6 +140,13 @@ def load_network(folder: Path) -> tuple[Card, nn.Module]:
         )
     network.load_state_dict(weights)
     return card, network.eval()
+
+
+def _read_tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{file} is not a readable safetensors file.") from error
 
 
 def shipped_folder() -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,11 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_cardioxai.bundles.bundle import Card, find_bundle, load_network
+from napari_cardioxai.anatomy.volumes import LV, RV
+from napari_cardioxai.bundles.bundle import find_bundle, load_network
+from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.bundles.devices import resolve_device
+from napari_cardioxai.bundles.opinion import SecondOpinion
 from napari_cardioxai.cohorts.region import heart_centre, square_around
 from napari_cardioxai.cohorts.slices import PIXEL_MM, normalise
 from napari_cardioxai.errors import BundleError
@@ -22,11 +25,14 @@ from napari_cardioxai.networks.segmentation import STRIDE
 from napari_cardioxai.progress import Progress, silent
 
 BATCH = 20
-"""Slices per forward pass: about 300 MB of activations at 256 x 256 with the default U-Net."""
+"""Frames of a slice per forward pass: about 300 MB of activations at 256 x 256 with the default U-Net."""
 
 _RESAMPLE_BEYOND = 0.03
 _REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
 _LARGEST_USUAL_SIDE = 384
+_MIRRORS = ((3,), (2,), (2, 3))
+_STEADYING = (0.25, 0.5, 0.25)
+_FEWEST_FRAMES = 6
 
 
 @dataclass
@@ -44,7 +50,7 @@ class Segmenter:
         Sentences about what had to be done differently, for the user.
     """
 
-    card: Card
+    card: SegmenterCard
     network: nn.Module
     device: str
     notes: list[str]
@@ -59,7 +65,7 @@ class Segmenter:
             When the bundle or the device cannot be had.
         """
         card, network = load_network(find_bundle(model))
-        if card.kind != "segmenter":
+        if not isinstance(card, SegmenterCard):
             raise BundleError(f"{card.name} is a {card.kind}, not a segmenter.")
         name = resolve_device(device)
         return cls(card, network.to(name), name, [])
@@ -69,6 +75,7 @@ class Segmenter:
         data: np.ndarray,
         *,
         spacing_mm: tuple[float, float, float] | None = None,
+        centre: tuple[float, float] | None = None,
         on_progress: Progress = silent,
     ) -> NDArray[np.uint8]:
         """Label every frame and every slice.
@@ -84,6 +91,8 @@ class Segmenter:
             Voxel spacing (z, y, x); slices are brought to the network's pixel
             size for the network only. None: 1.37 mm is assumed, for the
             network only.
+        centre
+            Row and column of the heart where it is known already.
         on_progress
             Called per batch; may raise `Cancelled`.
 
@@ -95,26 +104,67 @@ class Segmenter:
         pixel = spacing_mm[1:] if spacing_mm is not None else _assumed_pixel(data.shape[2:])
         zoom = (pixel[0] / self.card.pixel_mm, pixel[1] / self.card.pixel_mm)
         side = (round(self.card.region / zoom[0]), round(self.card.region / zoom[1]))
-        centre = heart_centre(data)
+        centre = centre or heart_centre(data)
         rows, columns = square_around(centre, side, data.shape[2:])
         view = data[:, :, rows, columns]
         size = _working_size(view.shape[2:], zoom)
         labels = np.zeros(data.shape, np.uint8)
-        pictures = [(t, z) for z in range(slices) for t in range(frames)]
-
-        @lru_cache(maxsize=1)
-        def scaled(z: int) -> NDArray[np.float32]:
-            return normalise(np.asarray(view[:, z]))
-
-        on_progress(0, len(pictures), "segmenting")
-        for done in range(0, len(pictures), BATCH):
-            batch = pictures[done : done + BATCH]
-            images = torch.from_numpy(np.stack([scaled(z)[t] for t, z in batch]))[:, None]
-            for (t, z), channel in zip(batch, self._classify(images, size), strict=True):
-                labels[t, z, rows, columns] = channel
-            on_progress(done + len(batch), len(pictures), "segmenting")
+        on_progress(0, frames * slices, "segmenting")
+        for z in range(slices):
+            cine = torch.from_numpy(normalise(np.asarray(view[:, z])))[:, None]
+            parts = []
+            for first in range(0, frames, BATCH):
+                parts.append(self._probabilities(cine[first : first + BATCH], size))
+                done = z * frames + min(first + BATCH, frames)
+                on_progress(done, frames * slices, "segmenting")
+            labels[:, z, rows, columns] = _steadied(np.concatenate(parts)).argmax(1)
         reach = _REACH * (side[0] + side[1]) / 2
         return one_heart(self._structures()[labels], centre=centre, reach=reach)
+
+    def opinion(
+        self,
+        data: np.ndarray,
+        labels: NDArray[np.uint8],
+        *,
+        spacing_mm: tuple[float, float, float] | None = None,
+        frames: Sequence[int],
+        on_progress: Progress = silent,
+    ) -> SecondOpinion:
+        """Label the same heart seen in mirrors, and say how far the answers agree.
+
+        A network that knows what it sees gives the same heart upside down and
+        mirrored; where it guesses, the answers part (test-time augmentation,
+        Wang et al. 2019).
+
+        Parameters
+        ----------
+        data, labels
+            The cine and what `label` made of it, shape (t, z, y, x).
+        spacing_mm
+            As for `label`.
+        frames
+            Frames to look at, such as end-diastole and end-systole.
+        on_progress
+            Called per view; may raise `Cancelled`.
+        """
+        picked, first = data[list(frames)], labels[list(frames)]
+        centre = heart_centre(data)
+        rows, columns = data.shape[2:]
+        again = []
+        for done, axes in enumerate(_MIRRORS):
+            on_progress(done, len(_MIRRORS), "second opinion")
+            mirrored = (
+                rows - 1 - centre[0] if 2 in axes else centre[0],
+                columns - 1 - centre[1] if 3 in axes else centre[1],
+            )
+            seen = self.label(np.flip(picked, axes), spacing_mm=spacing_mm, centre=mirrored)
+            again.append(np.flip(seen, axes))
+        on_progress(len(_MIRRORS), len(_MIRRORS), "second opinion")
+        return SecondOpinion.between(first, again, calibration=self._calibration())
+
+    def _calibration(self) -> dict[int, tuple[float, float]]:
+        checked = self.card.results.get("second_opinion", {}).get("calibration", {})
+        return {int(k): (float(a), float(b)) for k, (a, b) in checked.items()}
 
     def _structures(self) -> NDArray[np.uint8]:
         table = np.zeros(256, np.uint8)
@@ -122,13 +172,13 @@ class Segmenter:
             table[channel] = structure
         return table
 
-    def _classify(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Channel of highest score, (batch, 1, y, x) to (batch, y, x), halving the batch when memory is short."""
+    def _probabilities(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
+        """Softmax of the scores, (batch, 1, y, x) to (batch, class, y, x), halving the batch when memory is short."""
         step = len(images)
         while True:
             try:
                 parts = [
-                    self._scores(images[k : k + step], size) for k in range(0, len(images), step)
+                    self._forward(images[k : k + step], size) for k in range(0, len(images), step)
                 ]
                 return np.concatenate(parts)
             except torch.OutOfMemoryError:
@@ -146,7 +196,7 @@ class Segmenter:
                 else:
                     raise
 
-    def _scores(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.uint8]:
+    def _forward(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
         shape = images.shape[-2:]
         with torch.inference_mode():
             x = images.to(self.device)
@@ -158,11 +208,21 @@ class Segmenter:
             ]
             if tuple(shape) != size:
                 logits = functional.interpolate(logits, shape, mode="bilinear")
-            return logits.argmax(1).to(torch.uint8).cpu().numpy()
+            return functional.softmax(logits.float(), 1).cpu().numpy()
 
     def _say(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
+
+
+def _steadied(probability: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each frame with a quarter of either neighbour, (t, class, y, x), so that borders do not flicker.
+
+    The ends of the cycle are not joined: a cine may be cut short.
+    """
+    if len(probability) < _FEWEST_FRAMES:
+        return probability
+    return ndimage.convolve1d(probability, _STEADYING, axis=0, mode="nearest")
 
 
 def _assumed_pixel(shape: tuple[int, int]) -> tuple[float, float]:
@@ -210,8 +270,16 @@ def one_heart(
         body[box] = _heaviest_part(mask[box], weight[box[2:]])
         for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
             picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
-            kept[t, z][picture & ((labels[t, z] == value) | (labels[t, z] == 0))] = value
+            if value == RV and not _touch(picture, kept[t, z] > 0):
+                continue
+            free = (labels[t, z] == value) | (labels[t, z] == 0) | (value == LV)
+            kept[t, z][picture & free & (kept[t, z] == 0)] = value
     return kept
+
+
+def _touch(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> bool:
+    """Whether two masks lie within two pixels of each other; true where there is no second."""
+    return not second.any() or bool((ndimage.binary_dilation(first, iterations=2) & second).any())
 
 
 def _heaviest_part(mask: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from imageio.v3 import imread
 
-from napari_cardioxai.bundles.bundle import Card
+from napari_cardioxai.anatomy.volumes import LV
+from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.bundles.segmenter import Segmenter
 from napari_cardioxai.cohorts.slices import SlicePair, patient_folds
@@ -25,6 +26,7 @@ def cross_validate(
     pairs: Sequence[SlicePair],
     *,
     run_dir: Path,
+    start: Path | None = None,
     folds: int = 5,
     pixel_mm: Mapping[str, float] | None = None,
     doubtful: Sequence[str] = (),
@@ -43,13 +45,16 @@ def cross_validate(
     run_dir
         Receives `fold-K/` checkpoints, `pictures.csv` (one row a picture) and
         `evaluation.json` (what is returned).
+    start
+        As for `train_segmenter`; must not come from any of the patients.
     folds
         Number of folds, made of whole patients with groups spread evenly.
     pixel_mm
         In-plane spacing of the patients for whom it is known.
     doubtful
-        Patients whose contours are known to be wrong: the figures are given
-        with them and, under `without_doubtful`, without.
+        Patients whose contours are known to be wrong: no fold learns from
+        them; the figures are given with them and, under `without_doubtful`,
+        without.
     device
         As for `resolve_device`.
 
@@ -63,22 +68,26 @@ def cross_validate(
         on_progress(fold, folds, f"fold {fold + 1} of {folds}")
         network = train_segmenter(
             recipe,
-            [p for p in pairs if p.patient not in held_out],
+            [p for p in pairs if p.patient not in (*held_out, *doubtful)],
             run_dir=run_dir / f"fold-{fold}",
+            start=start,
             device="cpu" if resolve_device(device) == "cpu" else "auto",
         )
         segmenter = segmenter_of(network, recipe, device=device)
         for pair in (p for p in pairs if p.patient in held_out):
-            predicted = segmenter.label(imread(pair.image)[None, None])[0, 0] == 1
+            picture = imread(pair.image)[None, None]
+            labels = segmenter.label(picture)
+            opinion = segmenter.opinion(picture, labels, frames=[0])
             pictures.append(
                 ScoredPicture(
                     patient=pair.patient,
                     slice_index=pair.slice_index,
                     phase=pair.phase,
                     fold=fold,
-                    predicted=predicted,
+                    predicted=labels[0, 0] == LV,
                     truth=np.asarray(imread(pair.mask)) > 0,
                     pixel_mm=spacing.get(pair.patient),
+                    agreement=opinion.agreement.get(LV, 0.0),
                 )
             )
     table = score_pictures(pictures)
@@ -95,16 +104,15 @@ def cross_validate(
 
 
 def segmenter_of(network: torch.nn.Module, recipe: SegmenterRecipe, *, device: str) -> Segmenter:
-    """A freshly trained LV network, ready to label, before it has a bundle of its own."""
-    card = Card(
+    """A freshly trained network, ready to label, before it has a bundle of its own."""
+    card = SegmenterCard(
         name="in-training",
         title="in training",
-        kind="segmenter",
         network=recipe.network,
-        network_params=recipe.network_params,
-        structures={1: 1},
+        network_params={"classes": recipe.structures + 1, **recipe.network_params},
+        structures={k: k for k in range(1, recipe.structures + 1)},
         pixel_mm=recipe.pixel_mm,
-        region=recipe.crop,
+        region=recipe.region or recipe.crop,
         data="",
         licence="",
         split="",

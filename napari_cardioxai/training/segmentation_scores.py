@@ -11,11 +11,8 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance
 from numpy.typing import NDArray
 
-
-def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice coefficient 2|A and B| / (|A| + |B|) of two masks; 1 when both are empty."""
-    total = int(predicted.sum()) + int(truth.sum())
-    return 1.0 if total == 0 else 2.0 * int((predicted & truth).sum()) / total
+from napari_cardioxai.anatomy.agreement import dice
+from napari_cardioxai.anatomy.volumes import LV
 
 
 def average_perpendicular_distance(
@@ -54,6 +51,8 @@ class ScoredPicture:
         LV cavity masks, shape (y, x).
     pixel_mm
         In-plane spacing; None when unknown, and the distances are in pixels.
+    agreement
+        Dice of the prediction with those of mirrored views: the second opinion.
     """
 
     patient: str
@@ -63,6 +62,7 @@ class ScoredPicture:
     predicted: NDArray[np.bool_]
     truth: NDArray[np.bool_]
     pixel_mm: float | None
+    agreement: float
 
 
 def score_pictures(pictures: Sequence[ScoredPicture]) -> pd.DataFrame:
@@ -84,6 +84,7 @@ def score_pictures(pictures: Sequence[ScoredPicture]) -> pd.DataFrame:
                 "slice": p.slice_index,
                 "phase": p.phase,
                 "dice": dice(p.predicted, p.truth),
+                "agreement": p.agreement,
                 "pixel_accuracy": float((p.predicted == p.truth).mean()),
                 "apd_px": apd,
                 "hd95_px": hd95,
@@ -111,7 +112,7 @@ def summarise(table: pd.DataFrame) -> dict[str, object]:
     -------
     `patients` (mean, median, worst patient with its name, standard deviation),
     `pictures` (means over pictures), `folds` and `parts` (the same per fold and
-    for base, middle, apex).
+    for base, middle, apex), `second_opinion` as `judge_opinion` gives it.
     """
     by_patient = patient_dice(table)
     return {
@@ -132,6 +133,32 @@ def summarise(table: pd.DataFrame) -> dict[str, object]:
             for fold, rows in table.groupby("fold")
         },
         "parts": {str(part): _means(rows) for part, rows in table.groupby("part", sort=False)},
+        "second_opinion": judge_opinion(table),
+    }
+
+
+def judge_opinion(table: pd.DataFrame) -> dict[str, object]:
+    """Whether agreement between mirrored views ranks bad cases first.
+
+    Returns
+    -------
+    Spearman's correlation of agreement with true Dice over pictures and over
+    patients (`spearman_pictures`, `spearman_patients`), the share of the worst
+    tenth of the pictures that is among the tenth of lowest agreement
+    (`worst_tenth_found`; 0.1 by chance), and `calibration`: intercept and slope
+    of a patient's Dice over the agreement, by structure.
+    """
+    weighted = table.assign(sure=table["agreement"] * table["both"])
+    sums = weighted.groupby("patient")[["sure", "both"]].sum()
+    agreement, true = sums["sure"] / sums["both"], patient_dice(table)
+    tenth = max(1, len(table) // 10)
+    worst, doubted = (set(table[name].nsmallest(tenth).index) for name in ("dice", "agreement"))
+    slope, intercept = np.polyfit(agreement, true, 1) if agreement.std() > 0 else (1.0, 0.0)
+    return {
+        "spearman_pictures": _rounded(table["agreement"].corr(table["dice"], "spearman")),
+        "spearman_patients": _rounded(agreement.corr(true, "spearman")),
+        "worst_tenth_found": round(len(worst & doubted) / tenth, 3),
+        "calibration": {str(LV): [round(float(intercept), 4), round(float(slope), 4)]},
     }
 
 
@@ -167,6 +194,10 @@ def _means(rows: pd.DataFrame) -> dict[str, float | int | None]:
         known = rows[name].dropna()
         figures[name] = round(float(known.mean()), 3) if len(known) else None
     return figures
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 3)
 
 
 def _thirds(slices: pd.Series) -> pd.Series:

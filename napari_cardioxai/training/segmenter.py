@@ -12,13 +12,18 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
-from monai.losses import DiceCELoss
-from torch.utils.data import DataLoader
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from napari_cardioxai.cohorts.augmentation import slice_augmentation
+from napari_cardioxai.cohorts.phantom_slices import PhantomSlices
 from napari_cardioxai.cohorts.slices import PIXEL_MM, SliceDataset, SlicePair
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.segmentation import SEGMENTERS
+from napari_cardioxai.training.partial_labels import PartialLabelLoss
+
+_REGION_SHOWN = 1.3  # of the crop: what shifts and turns of a training picture can reach
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,22 @@ class SegmenterRecipe:
     network
         A key of `networks.segmentation.SEGMENTERS`.
     network_params
-        Keyword arguments of that network.
+        Keyword arguments of that network; the number of classes follows from `structures`.
+    structures
+        1 for the LV cavity, 3 for LV cavity, myocardium and RV cavity.
+    phantoms
+        Pictures of drawn hearts per epoch, new ones every time. They alone know
+        three structures.
     pixel_mm
         In-plane spacing that the network works at. Below `cohorts.slices.PIXEL_MM`
         pictures are enlarged, which a network with a coarse stride needs.
     crop
-        Side of the training crop in those pixels, a multiple of 16; also the
-        side of the region around the heart that is looked at later.
-    augmentation
-        `strength` of `slice_augmentation`.
+        Side of the training crop in those pixels, a multiple of 16.
+    region
+        Side of the square around the heart that is looked at later; as the
+        crop by default.
+    augmentation, turned, bend
+        `strength`, `turned` and `bend` of `slice_augmentation`.
     epochs, batch_size
         Visits of each picture; pictures per step.
     learning_rate, decay_rate, decay_steps
@@ -58,9 +70,14 @@ class SegmenterRecipe:
 
     network: str = "unet"
     network_params: dict[str, Any] = field(default_factory=dict)
+    structures: int = 1
+    phantoms: int = 0
     pixel_mm: float = PIXEL_MM
     crop: int = 160
+    region: int | None = None
     augmentation: float = 0.6
+    turned: float = 0.12
+    bend: float = 0.0
     epochs: int = 40
     batch_size: int = 16
     learning_rate: float = 2e-3
@@ -71,33 +88,69 @@ class SegmenterRecipe:
     precision: str = "bf16-mixed"
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.structures not in (1, 3) or (self.structures == 3 and self.phantoms < 1):
+            raise BundleError(
+                "a segmenter learns 1 structure, or 3 with phantoms, because the contoured "
+                "pictures know the LV cavity only."
+            )
 
+    def build(self) -> torch.nn.Module:
+        """The untrained network."""
+        return SEGMENTERS[self.network](classes=self.structures + 1, **self.network_params)
+
+
+_HEART: dict[str, Any] = {
+    "network": "unet",
+    "structures": 3,
+    "crop": 128,
+    "region": 160,
+}
 _FINE: dict[str, Any] = {
-    "pixel_mm": PIXEL_MM / 1.5,
-    "crop": 192,
+    "pixel_mm": PIXEL_MM / 2,
+    "crop": 224,
     "learning_rate": 1e-3,
     "augmentation": 0.4,
+    "turned": 0.08,
 }
-FCN_SETTINGS: dict[str, dict[str, Any]] = {
-    "lv-fcn": _FINE | {"epochs": 30, "decay_steps": 120},
-    "alexnet-fcn": _FINE | {"epochs": 15, "decay_steps": 60},
+RECIPES: dict[str, dict[str, Any]] = {
+    # Drawn hearts alone, of every look and orientation: where `heart-unet` starts from.
+    "phantom-unet": _HEART
+    | {
+        "phantoms": 640,
+        "augmentation": 0.8,
+        "turned": 0.5,
+        "bend": 5.0,
+        "epochs": 28,
+        "decay_steps": 380,
+    },
+    # Real pictures, of which the LV is known, and drawn ones, of which everything is.
+    "heart-unet": _HEART
+    | {
+        "phantoms": 160,
+        "turned": 0.3,
+        "bend": 3.0,
+        "epochs": 28,
+        "learning_rate": 1.5e-3,
+        "decay_steps": 180,
+    },
+    "lv-fcn": _FINE | {"network": "lv-fcn", "epochs": 32, "decay_steps": 130},
+    "alexnet-fcn": _FINE | {"network": "alexnet-fcn", "epochs": 15, "decay_steps": 60},
 }
-"""What differs from the defaults, which suit the U-Net; loss curves are flat by then."""
+"""Named recipes: what differs from the defaults."""
 
 
-def recipe_for(network: str, **changes: Any) -> SegmenterRecipe:
-    """The recipe of a network, with fields changed by name.
+def recipe_for(name: str, **changes: Any) -> SegmenterRecipe:
+    """A recipe by its name in `RECIPES`, with fields changed.
 
     Raises
     ------
     BundleError
-        When no network has that name.
+        When there is no such recipe.
     """
-    if network not in SEGMENTERS:
-        raise BundleError(
-            f"there is no network {network!r}; known are {', '.join(sorted(SEGMENTERS))}."
-        )
-    return SegmenterRecipe(network=network, **{**FCN_SETTINGS.get(network, {}), **changes})
+    if name not in RECIPES:
+        raise BundleError(f"there is no recipe {name!r}; known are {', '.join(sorted(RECIPES))}.")
+    return SegmenterRecipe(**{**RECIPES[name], **changes})
 
 
 class SegmenterModule(lightning.LightningModule):
@@ -113,12 +166,12 @@ class SegmenterModule(lightning.LightningModule):
         super().__init__()
         self.recipe = recipe if isinstance(recipe, SegmenterRecipe) else SegmenterRecipe(**recipe)
         self.save_hyperparameters({"recipe": asdict(self.recipe)})
-        self.network = SEGMENTERS[self.recipe.network](**self.recipe.network_params)
-        self.loss = DiceCELoss(to_onehot_y=True, softmax=True, include_background=False, batch=True)
+        self.network = self.recipe.build()
+        self.loss = PartialLabelLoss()
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         """Dice plus cross-entropy of one batch of crops."""
-        loss = self.loss(self.network(batch["image"]).float(), batch["label"])
+        loss = self.loss(self.network(batch["image"]).float(), batch["label"], batch["known"])
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["image"]))
         return loss
 
@@ -142,8 +195,8 @@ def train_segmenter(
     pairs: Sequence[SlicePair],
     *,
     run_dir: Path,
+    start: Path | None = None,
     device: str = "auto",
-    workers: int = 0,
     callbacks: Sequence[lightning.Callback] = (),
 ) -> torch.nn.Module:
     """Train on the given pictures, going on from `run_dir` where a run was interrupted.
@@ -152,13 +205,13 @@ def train_segmenter(
     ----------
     recipe, pairs
         How, and on what. Nothing is held out here: what must not be learnt
-        from must not be passed.
+        from must not be passed. No pictures: the phantoms alone.
     run_dir
         Receives `last.ckpt` after every epoch and `logs/version_N/metrics.csv`.
+    start
+        Weights (safetensors) of the same network to begin with instead of random ones.
     device
         A Lightning accelerator name.
-    workers
-        Processes that prepare batches.
     callbacks
         Further Lightning callbacks, such as progress of the window.
 
@@ -169,21 +222,21 @@ def train_segmenter(
     Raises
     ------
     BundleError
-        When `run_dir` holds the checkpoint of another recipe.
+        When `run_dir` holds the checkpoint of another recipe, or `start` the
+        weights of another network.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
-    augment = slice_augmentation(recipe.crop, strength=recipe.augmentation, seed=recipe.seed)
-    data = SliceDataset(pairs, zoom=PIXEL_MM / recipe.pixel_mm, transform=augment)
+    data, drawn = _pictures(recipe, pairs)
     loader = DataLoader(
         data,
         batch_size=recipe.batch_size,
         shuffle=True,
         drop_last=len(data) > recipe.batch_size,
-        num_workers=workers,
-        persistent_workers=workers > 0,
     )
     module = SegmenterModule(recipe)
+    if start is not None:
+        _begin_with(module.network, start)
     checkpoint = run_dir / "last.ckpt"
     if checkpoint.is_file():
         _check_same_training(checkpoint, recipe)
@@ -200,6 +253,7 @@ def train_segmenter(
         callbacks=[
             ModelCheckpoint(run_dir, filename="last", save_top_k=1, enable_version_counter=False),
             EMAWeightAveraging(decay=recipe.ema_decay),
+            _Redraw(drawn),
             *callbacks,
         ],
     )
@@ -207,6 +261,58 @@ def train_segmenter(
     # The file holds the averaged weights; after a resume the module may hold the last ones.
     kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
     return kept.network.eval()
+
+
+def _begin_with(network: torch.nn.Module, start: Path) -> None:
+    try:
+        network.load_state_dict(load_file(start))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BundleError(
+            f"{start} cannot be started from: it does not hold the weights of this recipe's network."
+        ) from error
+
+
+class _Redraw(lightning.Callback):
+    """New phantoms at the start of every epoch."""
+
+    def __init__(self, drawn: Sequence[PhantomSlices]) -> None:
+        self.drawn = drawn
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        for phantoms in self.drawn:
+            phantoms.draw(trainer.current_epoch)
+
+
+def _pictures(
+    recipe: SegmenterRecipe, pairs: Sequence[SlicePair]
+) -> tuple[ConcatDataset, list[PhantomSlices]]:
+    """Everything that an epoch shows, and the part of it that is drawn anew."""
+    augment = slice_augmentation(
+        recipe.crop,
+        strength=recipe.augmentation,
+        turned=recipe.turned,
+        bend=recipe.bend,
+        seed=recipe.seed,
+    )
+    zoom = PIXEL_MM / recipe.pixel_mm
+    parts: list[Dataset] = []
+    drawn = []
+    if pairs:
+        region = round(_REGION_SHOWN * recipe.crop / zoom)
+        parts.append(
+            SliceDataset(
+                pairs, zoom=zoom, region=region, structures=recipe.structures, transform=augment
+            )
+        )
+    if recipe.phantoms:
+        drawn.append(
+            PhantomSlices(
+                recipe.phantoms, pixel_mm=recipe.pixel_mm, transform=augment, seed=recipe.seed
+            )
+        )
+    return ConcatDataset([*parts, *drawn]), drawn
 
 
 def _check_same_training(checkpoint: Path, recipe: SegmenterRecipe) -> None:

@@ -6,18 +6,18 @@ import torch
 from napari_cardioxai.bundles.bundle import (
     CARD,
     WEIGHTS,
-    Card,
     available_bundles,
     find_bundle,
     load_card,
     load_network,
     save_bundle,
 )
+from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 
 
-def a_card(**changes) -> Card:
+def a_card(**changes) -> SegmenterCard:
     values = {
         "name": "small",
         "title": "a small network",
@@ -33,7 +33,7 @@ def a_card(**changes) -> Card:
         "results": {},
         "command": "cardioxai train segmenter",
     }
-    return Card(**{**values, **changes})
+    return SegmenterCard(**{**values, **changes})
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from napari_cardioxai.training.segmentation_scores import (
     average_perpendicular_distance,
     dice,
     hausdorff95,
+    judge_opinion,
     patient_dice,
     score_pictures,
     summarise,
@@ -40,8 +41,8 @@ def test_distances_to_nothing_are_undefined():
 
 def test_patient_dice_pools_pixels_and_the_worst_patient_is_named():
     good, half = box(0, 10, 0, 10), box(0, 10, 0, 5)
-    pictures = [ScoredPicture("A", k, 0, 0, good, good, 1.4) for k in range(3)] + [
-        ScoredPicture("B", k, 0, 1, half, good, None) for k in range(6)
+    pictures = [ScoredPicture("A", k, 0, 0, good, good, 1.4, 0.9) for k in range(3)] + [
+        ScoredPicture("B", k, 0, 1, half, good, None, 0.6) for k in range(6)
     ]
     table = score_pictures(pictures)
     assert patient_dice(table).to_dict() == {"A": 1.0, "B": pytest.approx(2 / 3)}
@@ -55,3 +56,16 @@ def test_patient_dice_pools_pixels_and_the_worst_patient_is_named():
     assert summary["pictures"]["dice_mean"] == pytest.approx((3 + 6 * 2 / 3) / 9, abs=1e-4)
     assert summary["folds"]["1"]["apd_mm"] is None, "no pixel size is known in fold 1"
     assert summary["folds"]["0"]["apd_mm"] == 0.0
+
+
+def test_an_opinion_that_ranks_perfectly_is_judged_so_and_turned_into_dice():
+    """Dice is 1 at agreement 0.9 and 2/3 at 0.6, so the line is Dice = 1/0.9 * agreement exactly."""
+    good, half = box(0, 8, 0, 8), box(0, 4, 0, 8)
+    table = score_pictures(
+        [ScoredPicture("A", k, 0, 0, good, good, None, 0.9) for k in range(8)]
+        + [ScoredPicture("B", k, 0, 0, half, good, None, 0.6) for k in range(2)]
+    )
+    opinion = judge_opinion(table)
+    assert opinion["spearman_pictures"] == pytest.approx(1.0)
+    assert opinion["worst_tenth_found"] == 1.0
+    assert opinion["calibration"]["1"] == pytest.approx([0.0, 1 / 0.9], abs=1e-3)

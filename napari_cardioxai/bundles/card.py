@@ -1,0 +1,196 @@
+"""What a model folder's `card.json` says: one class for each kind of model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from napari_cardioxai.cohorts.normalisation import NormalisationSpec
+from napari_cardioxai.errors import BundleError, CohortError
+
+C = TypeVar("C", bound="Card")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a reader must know before trusting a model, whatever its kind.
+
+    Attributes
+    ----------
+    name, title
+        Key in lists and on the command line; a line for people.
+    kind
+        What it does, a key of `CARDS`: "segmenter" labels slices,
+        "latent-classifier" reads whole cycles of labels.
+    network, network_params
+        Architecture (a key of the networks room) and its arguments.
+    data, licence, split
+        What it was trained on, under which licence, and what was kept apart.
+    results
+        Measured figures, each with its unit or scale in the name.
+    command
+        The command that made it.
+    recipe
+        Fields of the recipe.
+    versions
+        Versions of the libraries that it was made with.
+    limits
+        What it does not know, in sentences.
+    """
+
+    name: str
+    title: str
+    kind: str
+    network: str
+    network_params: dict[str, Any]
+    data: str
+    licence: str
+    split: str
+    results: dict[str, Any]
+    command: str
+    recipe: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain types for `card.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls: type[C], values: Mapping[str, Any], *, where: Path) -> C:
+        """Check the fields of a `card.json`.
+
+        Raises
+        ------
+        BundleError
+            When fields are missing or unknown, or have values of the wrong form.
+        """
+        known = {f.name: f for f in fields(cls)}
+        required = [
+            name
+            for name, f in known.items()
+            if f.default is MISSING and f.default_factory is MISSING
+        ]
+        if missing := sorted({*required, "kind"} - values.keys()):
+            raise BundleError(
+                f"{where} lacks {', '.join(missing)}; it is not a complete model card."
+            )
+        if unknown := sorted(values.keys() - known.keys()):
+            raise BundleError(
+                f"{where} has fields that this version does not know: {', '.join(unknown)}."
+            )
+        return cls(
+            **cls._parsed({**values, "limits": tuple(values.get("limits", ()))}, where=where)
+        )
+
+    @classmethod
+    def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
+        """Give the fields of the kind the types that JSON has not."""
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmenterCard(Card):
+    """The card of a model that labels slices.
+
+    Attributes
+    ----------
+    structures
+        Output channel to structure label (1 LV cavity, 2 myocardium, 3 RV
+        cavity); channel 0 is background.
+    pixel_mm, region
+        In-plane spacing that the network works at, and the side in such
+        pixels of the square around the heart that it is shown.
+    """
+
+    kind: str = "segmenter"
+    structures: dict[int, int]
+    pixel_mm: float
+    region: int
+
+    @classmethod
+    def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
+        try:
+            structures = {int(k): int(v) for k, v in values["structures"].items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise BundleError(f"{where}: structures must map channels to labels.") from error
+        return {**values, "structures": structures}
+
+
+@dataclass(frozen=True)
+class ConceptSlice:
+    """A concept and the units of every frame's latent that its classifier sees."""
+
+    name: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentCard(Card):
+    """The card of a model that encodes, decodes and classifies whole cycles.
+
+    Attributes
+    ----------
+    normalisation
+        What its sequences are like.
+    classes
+        Names of label 0 and of label 1.
+    concepts
+        In the order of the network's concept classifiers.
+    temperature
+        Logits of the primary class are divided by it (Guo et al. 2017).
+    threshold
+        Probability, after the temperature, from which on the decision is
+        `classes[1]`, with `youden_index`, `sensitivity` and `specificity` on
+        the subjects that it was chosen on; under `value`.
+    baseline
+        Logistic regression on measured biomarkers, to be shown beside; None
+        when there is none.
+    seed
+        Of the training.
+    """
+
+    kind: str = "latent-classifier"
+    normalisation: NormalisationSpec
+    classes: tuple[str, str]
+    concepts: tuple[ConceptSlice, ...] = ()
+    temperature: float = 1.0
+    threshold: dict[str, float]
+    baseline: dict[str, Any] | None = None
+    seed: int = 0
+
+    @classmethod
+    def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
+        try:
+            parsed = {
+                **values,
+                "normalisation": NormalisationSpec(**values["normalisation"]),
+                "classes": tuple(map(str, values["classes"])),
+                "concepts": tuple(ConceptSlice(**one) for one in values.get("concepts", ())),
+                "temperature": float(values.get("temperature", 1.0)),
+                "threshold": {k: float(v) for k, v in values["threshold"].items()},
+            }
+        except (AttributeError, TypeError, ValueError, CohortError) as error:
+            raise BundleError(
+                f"{where}: normalisation, classes, concepts, temperature or threshold are not "
+                f"what they should be ({error})."
+            ) from error
+        if len(parsed["classes"]) != 2:
+            raise BundleError(f"{where}: there must be the names of two classes.")
+        if not parsed["temperature"] > 0 or not 0 <= parsed["threshold"].get("value", -1) <= 1:
+            raise BundleError(
+                f"{where}: the temperature must be positive and the threshold's value a probability."
+            )
+        slices = [[c.start, c.length] for c in parsed["concepts"]]
+        if slices != [list(s) for s in values["network_params"].get("concepts", [])]:
+            raise BundleError(
+                f"{where}: the slices of the concepts are not those of the network's classifiers."
+            )
+        return parsed
+
+
+CARDS: Mapping[str, type[Card]] = {"segmenter": SegmenterCard, "latent-classifier": LatentCard}
+"""Classes by the kind that a card names."""

@@ -1,0 +1,46 @@
+"""A segmentation loss for pictures in which only some structures were contoured."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_SMOOTH = 1.0
+
+
+class PartialLabelLoss(nn.Module):
+    """Soft Dice plus cross-entropy, each over what a picture's labels can tell.
+
+    In a picture where a structure was never contoured, its pixels lie in the
+    background: the structure's probability is added to the background's before
+    anything is compared (the marginal loss of Shi et al. 2021). With every
+    structure known it is the usual sum of Dice and cross-entropy.
+    """
+
+    def forward(self, logits: Tensor, label: Tensor, known: Tensor) -> Tensor:
+        """Mean loss of a batch.
+
+        Parameters
+        ----------
+        logits
+            Scores, shape (batch, classes, y, x); class 0 is the background.
+        label
+            Class of each pixel, shape (batch, 1, y, x), int64.
+        known
+            Which classes were contoured, shape (batch, classes), bool; the
+            background is always known.
+        """
+        shown = known[:, :, None, None]
+        probability = functional.softmax(logits, 1)
+        merged = torch.where(shown, probability, 0.0)
+        hidden = torch.where(shown, 0.0, probability).sum(1, keepdim=True)
+        merged = torch.cat([merged[:, :1] + hidden, merged[:, 1:]], 1)
+        entropy = -merged.gather(1, label).clamp_min(1e-6).log().mean()
+        truth = functional.one_hot(label[:, 0], logits.shape[1]).movedim(-1, 1)
+        counted = known[:, 1:].to(merged.dtype)
+        overlap = ((merged * truth).sum((2, 3))[:, 1:] * counted).sum(0)
+        sizes = ((merged + truth).sum((2, 3))[:, 1:] * counted).sum(0)
+        present = counted.any(0)
+        dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
+        return entropy + (1 - dice)[present].mean()
