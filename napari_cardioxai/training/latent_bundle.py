@@ -1,0 +1,315 @@
+"""From a latent recipe to a bundle: train, set temperature and threshold, judge, write."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning import Callback
+from numpy.typing import NDArray
+
+from napari_cardioxai.bundles.bundle import save_bundle
+from napari_cardioxai.bundles.card import LatentCard
+from napari_cardioxai.bundles.latent import LatentClassifier
+from napari_cardioxai.cohorts.manifest import Manifest
+from napari_cardioxai.errors import CohortError
+from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.training.evaluation.baselines import fit_biomarker_logistic
+from napari_cardioxai.training.evaluation.calibration import Temperature, fit_temperature
+from napari_cardioxai.training.evaluation.out_of_distribution import (
+    fit_training_cloud,
+    latent_summary,
+)
+from napari_cardioxai.training.evaluation.reconstruction import reconstruction_dice
+from napari_cardioxai.training.evaluation.roc import (
+    Threshold,
+    auc,
+    judge_decisions,
+    youden_threshold,
+)
+from napari_cardioxai.training.latent import EpochReport, train_latent
+from napari_cardioxai.training.latent_cohort import (
+    BIOMARKERS,
+    LatentCohort,
+    cohort_biomarkers,
+    load_cohort,
+)
+from napari_cardioxai.training.latent_data import TrainingData
+from napari_cardioxai.training.latent_recipe import LatentRecipe
+
+TITLES = {
+    "CloughRecipe": "Disease from the labelled cycle, after Clough 2019",
+    "CrtRecipe": "Response to resynchronisation from the labelled cycle, after Puyol-Antón 2020",
+}
+CLASSES = {"clough": ("healthy", "diseased"), "crt": ("no response", "response")}
+"""Names of label 0 and of label 1, by recipe."""
+
+_LIMITS = (
+    "Reads labels, not images: a wrong segmentation gives a wrong decision.",
+    "Knows hearts like those it was trained on; see the distance from them beside every decision.",
+    "Research use only; not a medical device.",
+)
+_ENOUGH = 10  # subjects of each class, for a threshold of their own
+_AT_ONCE = 32  # sequences decoded for scoring
+
+
+def make_latent_bundle(
+    recipe: LatentRecipe,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    run_dir: Path,
+    label: str = "label",
+    classes: tuple[str, str] = ("negative", "positive"),
+    licence: str = "not stated",
+    data: str | None = None,
+    device: str = "auto",
+    devices: int | str = 1,
+    strategy: str = "auto",
+    command: str = "",
+    on_progress: Progress = silent,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> LatentCard:
+    """Train on the training subjects of a cohort and write the bundle.
+
+    Subjects of the splits `test` and `concept` are not learnt from. The
+    temperature, and the threshold where ten of each class are there, come from
+    validation subjects; figures in the card are of the test subjects.
+
+    Parameters
+    ----------
+    recipe, manifest, label
+        How, on what, and the column of the primary class.
+    folder
+        Bundle to write.
+    run_dir
+        Checkpoints and cached sequences; an interrupted training goes on from there.
+    classes
+        Names of label 0 and of label 1.
+    data, licence
+        What the cohort is, and under which licence, for the card; the name of
+        the manifest by default.
+    device, devices, strategy
+        As for `train_latent`.
+    command
+        As typed, for the card.
+    on_progress, on_epoch, callbacks
+        As for `train_latent`.
+
+    Raises
+    ------
+    CohortError
+        When the cohort does not fit the recipe, or has no label to learn.
+    """
+    cohort = load_cohort(
+        recipe, manifest, label=label, cache=run_dir / "cache", on_progress=on_progress
+    )
+    check_two_classes(cohort.part("train"), manifest.path.name)
+    val = cohort.part("val") if (cohort.split == "val").any() else None
+    network = train_latent(
+        recipe,
+        cohort.part("train"),
+        val,
+        run_dir=run_dir,
+        device=device,
+        devices=devices,
+        strategy=strategy,
+        on_progress=on_progress,
+        on_epoch=on_epoch,
+        callbacks=callbacks,
+    )
+    on_progress(0, 0, "judging")
+    train_rows = [
+        n for n, s in zip(cohort.data.subjects, cohort.split, strict=True) if s == "train"
+    ]
+    classifier = calibrated(
+        network,
+        recipe,
+        cohort,
+        classes=classes,
+        biomarkers=cohort_biomarkers(manifest, train_rows, on_progress=on_progress),
+    )
+    results: dict[str, Any] = {"validation": judge(classifier, cohort.part("val"))} if val else {}
+    if (cohort.split == "test").any():
+        results["test"] = judge(classifier, cohort.part("test"))
+    card = replace(
+        classifier.card,
+        name=folder.name,
+        title=TITLES.get(type(recipe).__name__, "Latent classifier of the labelled cycle"),
+        data=f"{data or manifest.path.name}, {len(train_rows)} subjects learnt from",
+        licence=licence,
+        split=_split_in_words(cohort),
+        results=results,
+        command=command,
+    )
+    save_bundle(folder, card, network.state_dict(), extras=classifier.extras)
+    return card
+
+
+def calibrated(
+    network: LatentHeart,
+    recipe: LatentRecipe,
+    cohort: LatentCohort,
+    *,
+    classes: tuple[str, str] = ("negative", "positive"),
+    biomarkers: NDArray[np.float64] | None = None,
+) -> LatentClassifier:
+    """A trained network with temperature, threshold, training cloud and biomarker baseline.
+
+    Parameters
+    ----------
+    network, recipe, cohort
+        What was trained, how, and on whom.
+    classes
+        Names of label 0 and of label 1.
+    biomarkers
+        `BIOMARKERS` of the training subjects, shape (n, f), for the baseline.
+    """
+    card = LatentCard(
+        name="in-training",
+        title="in training",
+        network="latent-heart",
+        network_params=recipe.network_params,
+        normalisation=recipe.spec,
+        classes=classes,
+        concepts=recipe.concepts,
+        threshold={"value": 0.5},
+        seed=recipe.seed,
+        data="",
+        licence="",
+        split="",
+        results={},
+        command="",
+        recipe=recipe.as_json(),
+        versions={
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("napari-cardioxai", "torch", "lightning")},
+        },
+        limits=_LIMITS,
+    )
+    plain = LatentClassifier(card, network.eval(), "cpu", {})
+    train = cohort.part("train")
+    latent = plain.encode(train.sequences)
+    temperature, threshold = _operating_point(plain, cohort, train, latent)
+    baseline = None
+    if biomarkers is not None and len(np.unique(train.labels[~np.isnan(train.labels)])) == 2:
+        known = ~np.isnan(train.labels)
+        baseline = fit_biomarker_logistic(
+            biomarkers[known], train.labels[known].astype(int), features=BIOMARKERS
+        ).as_json()
+    extras: dict[str, NDArray] = {}
+    if len(train) >= _ENOUGH:
+        extras = dict(fit_training_cloud(latent_summary(latent), seed=recipe.seed).as_arrays())
+    return LatentClassifier(
+        replace(
+            card,
+            temperature=temperature.value,
+            threshold=replace(
+                threshold, value=float(temperature.calibrated(threshold.value))
+            ).as_json(),
+            baseline=baseline,
+        ),
+        plain.network,
+        "cpu",
+        extras,
+    )
+
+
+def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
+    """Figures of a classifier on subjects that it did not learn from, for the card.
+
+    Returns
+    -------
+    `subjects, positives`; with both classes `auc` and its 95 % interval,
+    `balanced_accuracy, sensitivity, specificity` at the threshold; `concepts`
+    with the same for each that has both values, at 0.5; `dice` per structure.
+    """
+    latent = classifier.encode(data.sequences)
+    said = classifier.decide(latent)
+    figures: dict[str, Any] = {
+        "subjects": len(data),
+        "positives": int(np.nansum(data.labels)),
+        **_two_class_figures(data.labels, said.logit, said.decision),
+    }
+    concepts = {
+        name: _two_class_figures(data.concepts[:, k], values, values >= 0.5)
+        for k, (name, values) in enumerate(said.concepts.items())
+    }
+    if concepts:
+        figures["concepts"] = concepts
+    if classifier.network.has_decoder and classifier.network.reads == "labels":
+        figures["dice"] = {
+            name: round(float(spread["mean"]), 4)
+            for name, spread in dice_of(classifier, data, latent).items()
+            if spread["mean"] is not None
+        }
+    return figures
+
+
+def dice_of(
+    classifier: LatentClassifier, data: TrainingData, latent: NDArray
+) -> dict[str, dict[str, Any]]:
+    """Spread of the Dice of reconstructions over subjects, as `ReconstructionDice.summary`."""
+    parts = [slice(k, k + _AT_ONCE) for k in range(0, len(data), _AT_ONCE)]
+    return reconstruction_dice(
+        (data.subjects[part], data.sequences[part], classifier.decode(latent[part]))
+        for part in parts
+    ).summary()
+
+
+def check_two_classes(data: TrainingData, name: str) -> None:
+    """Refuse a cohort from which no decision can be learnt."""
+    if len(np.unique(data.labels[~np.isnan(data.labels)])) < 2:
+        raise CohortError(
+            f"{name}: the training subjects do not have both labels, 0 and 1; a classifier "
+            "needs subjects of both classes."
+        )
+
+
+def _operating_point(
+    plain: LatentClassifier, cohort: LatentCohort, train: TrainingData, latent: NDArray
+) -> tuple[Temperature, Threshold]:
+    """Temperature and threshold on raw probabilities; from the training subjects where validation has too few."""
+    data, said = train, plain.decide(latent)
+    if (cohort.split == "val").any():
+        val = cohort.part("val")
+        if min((val.labels == 1).sum(), (val.labels == 0).sum()) >= _ENOUGH:
+            data, said = val, plain.decide(plain.encode(val.sequences))
+    known = np.flatnonzero(~np.isnan(data.labels))
+    truth = data.labels[known].astype(int)
+    temperature = fit_temperature(truth, said.logit[known])
+    names = [data.subjects[k] for k in known]
+    return temperature, youden_threshold(truth, said.probability[known], train_subjects=names)
+
+
+def _two_class_figures(
+    truth: NDArray, scores: NDArray, decisions: NDArray[np.bool_]
+) -> dict[str, Any]:
+    known = ~np.isnan(truth)
+    labels = truth[known].astype(int)
+    if len(np.unique(labels)) < 2:
+        return {}
+    area, judged = auc(labels, scores[known]), judge_decisions(labels, decisions[known])
+    return {
+        "auc": round(area.value, 4),
+        "auc_95": [round(area.low, 4), round(area.high, 4)],
+        "balanced_accuracy": round(judged.balanced_accuracy.value, 4),
+        "sensitivity": round(judged.sensitivity.value, 4),
+        "specificity": round(judged.specificity.value, 4),
+    }
+
+
+def _split_in_words(cohort: LatentCohort) -> str:
+    counts = {
+        name: int((cohort.split == name).sum()) for name in ("train", "val", "test", "concept")
+    }
+    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    left = f"; {len(cohort.left_out)} left out" if cohort.left_out else ""
+    return f"{told}{left}; learnt from train, watched on val, figures of test"

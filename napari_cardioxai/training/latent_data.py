@@ -1,0 +1,178 @@
+"""Sequences in memory or on disk as batches, and their random shifts and turns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from napari_cardioxai.errors import CohortError
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a latent heart learns from, or is watched on.
+
+    Attributes
+    ----------
+    sequences
+        Shape (n, t, s, y, x): labels uint8, or intensities of a floating type.
+    labels
+        0, 1 or NaN, shape (n,).
+    concepts
+        0, 1 or NaN, shape (n, K).
+    subjects
+        Names, shape (n,).
+
+    Raises
+    ------
+    CohortError
+        When lengths differ or a value is something else.
+    """
+
+    sequences: NDArray
+    labels: NDArray[np.float32]
+    concepts: NDArray[np.float32]
+    subjects: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        sequences: NDArray,
+        *,
+        labels: ArrayLike | None = None,
+        concepts: ArrayLike | None = None,
+        subjects: Sequence[str] | None = None,
+    ) -> TrainingData:
+        """Fill in what is not known: NaN labels, no concepts, names by number."""
+        count = len(sequences)
+        truth = np.full(count, np.nan) if labels is None else np.asarray(labels)
+        table = np.empty((count, 0)) if concepts is None else np.asarray(concepts)
+        names = range(count) if subjects is None else subjects
+        return cls(
+            sequences, truth.astype(np.float32), table.astype(np.float32), tuple(map(str, names))
+        )
+
+    def __post_init__(self) -> None:
+        count = len(self.sequences)
+        if self.sequences.ndim != 5 or not count:
+            raise CohortError(
+                f"sequences of shape {self.sequences.shape} are not (subjects, frames, slices, "
+                "rows, columns) of one subject or more."
+            )
+        if (
+            self.labels.shape != (count,)
+            or self.concepts.ndim != 2
+            or not count == len(self.concepts) == len(self.subjects)
+        ):
+            raise CohortError(
+                f"{count} sequences, labels of shape {self.labels.shape}, concepts of shape "
+                f"{self.concepts.shape} and {len(self.subjects)} names do not go together."
+            )
+        for name, values in (("labels", self.labels), ("concepts", self.concepts)):
+            odd = ~(np.isnan(values) | (values == 0) | (values == 1))
+            if odd.any():
+                raise CohortError(f"{name} are 0, 1 or unknown (NaN), not {values[odd][0]:g}.")
+
+    def rows(self, indices: ArrayLike) -> TrainingData:
+        """Some of the subjects, in the order given; the sequences are copied."""
+        chosen = np.asarray(indices, int)
+        return TrainingData(
+            self.sequences[chosen],
+            self.labels[chosen],
+            self.concepts[chosen],
+            tuple(self.subjects[k] for k in chosen),
+        )
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+
+class SequenceBatches(Dataset[dict[str, Tensor]]):
+    """Whole batches at once: `dataset[[3, 5, 8]]`, copied from where they lie."""
+
+    def __init__(self, data: TrainingData) -> None:
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Tensors with the batch as their first axis."""
+        rows = self.data.rows(np.asarray(indices))
+        return {
+            "sequences": torch.from_numpy(np.ascontiguousarray(rows.sequences)),
+            "label": torch.from_numpy(rows.labels),
+            "concepts": torch.from_numpy(rows.concepts),
+        }
+
+
+def as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The collate function of `SequenceBatches`, which are batches already."""
+    return batch
+
+
+def moved(
+    sequences: Tensor, *, shift_px: float, turn_deg: float, generator: torch.Generator
+) -> Tensor:
+    """Each sequence shifted and turned about its middle at random, all its frames alike.
+
+    Labels take the value of the nearest pixel, intensities are interpolated;
+    what comes in from outside is background, 0.
+
+    Parameters
+    ----------
+    sequences
+        Shape (b, t, s, y, x).
+    shift_px, turn_deg
+        Largest shift along each axis, in whole pixels where nothing is turned,
+        and largest angle; both drawn evenly in both directions.
+    generator
+        Where the numbers come from, on the CPU.
+    """
+    if not shift_px and not turn_deg:
+        return sequences
+    count, (rows, columns) = len(sequences), sequences.shape[-2:]
+    draws = 2 * torch.rand((count, 3), generator=generator, dtype=torch.float64) - 1
+    shifts, angles = draws[:, :2] * shift_px, draws[:, 2] * math.radians(turn_deg)
+    if not turn_deg:
+        shifts = shifts.round()
+    middle_y, middle_x = (rows - 1) / 2, (columns - 1) / 2
+    y = torch.arange(rows, dtype=torch.float64)[:, None] - middle_y
+    x = torch.arange(columns, dtype=torch.float64)[None, :] - middle_x
+    result = torch.empty_like(sequences)
+    for k in range(count):
+        dy, dx = (y - shifts[k, 0]), (x - shifts[k, 1])
+        cos, sin = torch.cos(angles[k]), torch.sin(angles[k])
+        source_y, source_x = cos * dy - sin * dx, sin * dy + cos * dx
+        if sequences.is_floating_point():
+            result[k] = _interpolated(sequences[k], source_y / middle_y, source_x / middle_x)
+        else:
+            result[k] = _nearest(sequences[k], source_y + middle_y, source_x + middle_x)
+    return result
+
+
+def _nearest(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
+    rows, columns = pictures.shape[-2:]
+    row, column = source_y.round().long(), source_x.round().long()
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    place = (row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)).to(pictures.device)
+    found = pictures.flatten(-2).index_select(-1, place.flatten()).unflatten(-1, (rows, columns))
+    return found * inside.to(pictures.device)
+
+
+def _interpolated(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
+    grid = torch.stack([source_x, source_y], -1).to(pictures)[None]
+    flat = pictures.reshape(1, -1, *pictures.shape[-2:])
+    sampled = functional.grid_sample(flat, grid, align_corners=True)
+    return sampled.reshape(pictures.shape)

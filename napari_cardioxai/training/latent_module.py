@@ -1,0 +1,351 @@
+"""A latent heart under training: its stages, its steps, and what it is watched by."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.training.evaluation.roc import auc
+from napari_cardioxai.training.latent_data import TrainingData, moved
+from napari_cardioxai.training.latent_loss import kl_divergence, known_bce, patch_cross_entropy
+from napari_cardioxai.training.latent_recipe import LatentRecipe
+
+STRUCTURES = {1: "lv", 2: "myo", 3: "rv"}
+_WATCHED_EVERY = 5  # frames: neighbours are too alike to tell more
+_RISING = 0.05  # of a stage: the learning rate grows
+_LOWEST = 0.01  # of the learning rate at the end of a stage
+
+
+@dataclass
+class StageClock:
+    """Where a training is; part of its checkpoint.
+
+    Attributes
+    ----------
+    stage, epoch
+        Number of the stage, and of epochs done in it.
+    best, waited
+        Best validation loss of the stage, and epochs since.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    best: float = math.inf
+    waited: int = 0
+
+    def advance(self, stages: tuple[tuple[str, int], ...]) -> None:
+        """Go on to the stage that the next epoch belongs to; stay at the last one."""
+        while self.stage < len(stages) - 1 and self.epoch >= stages[self.stage][1]:
+            self.next_stage()
+
+    def next_stage(self) -> None:
+        """Begin another stage."""
+        self.stage, self.epoch, self.best, self.waited = self.stage + 1, 0, math.inf, 0
+
+
+class LatentModule(lightning.LightningModule):
+    """A latent heart under training.
+
+    Everything random in an epoch comes from the seed and the number of the
+    epoch, so that a resumed training ends where an uninterrupted one does.
+
+    Parameters
+    ----------
+    recipe
+        What to do.
+    positive_weights
+        Negatives over positives of the label and of each concept, shape (1 + K,).
+    """
+
+    positive_weights: Tensor
+
+    def __init__(self, recipe: LatentRecipe, *, positive_weights: Tensor) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network: LatentHeart = recipe.build().to(memory_format=torch.channels_last)
+        self.register_buffer("positive_weights", positive_weights, persistent=False)
+        self.clock = StageClock()
+        self.best_weights: dict[str, Tensor] | None = None
+        self._watched: list[dict[str, Tensor]] = []
+
+    # Stages -----------------------------------------------------------------
+
+    @property
+    def stage(self) -> str:
+        """Name of the stage of the running epoch."""
+        return self.recipe.stages[self.clock.stage][0]
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The classifiers that take part in the running stage."""
+        if self.stage == "vae":
+            return ()
+        return ("primary", "concepts") if self.stage == "concepts" else ("primary",)
+
+    def on_train_epoch_start(self) -> None:
+        """Choose the stage; dropout and noise start from the epoch's own seed."""
+        self.clock.advance(self.recipe.stages)
+        torch.manual_seed(self._seed(0))
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Set the learning rate by how far the stage has come."""
+        rate = self.recipe.learning_rate
+        if self.recipe.schedule == "one-cycle":
+            batches = max(1, int(self.trainer.num_training_batches))
+            length = self.recipe.stages[self.clock.stage][1] * batches
+            rate *= one_cycle((self.clock.epoch * batches + batch_idx) / length)
+        for group in self.optimizers().param_groups:
+            group["lr"] = rate
+
+    def on_train_epoch_end(self) -> None:
+        """Count the epoch, keep the best weights of the last stage, end a stage that is done."""
+        clock, stages = self.clock, self.recipe.stages
+        clock.epoch += 1
+        is_last = clock.stage == len(stages) - 1
+        value = self.trainer.callback_metrics.get("val_loss")
+        if value is not None:
+            if float(value) < clock.best:
+                clock.best, clock.waited = float(value), 0
+                if is_last:
+                    self.best_weights = {
+                        name: tensor.detach().cpu().clone()
+                        for name, tensor in self.network.state_dict().items()
+                    }
+            else:
+                clock.waited += 1
+        is_stuck = 0 < self.recipe.patience <= clock.waited
+        if is_last and (is_stuck or clock.epoch >= stages[clock.stage][1]):
+            self.trainer.should_stop = True
+        elif is_stuck:
+            clock.next_stage()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add recipe, clock and best weights, in plain types and tensors."""
+        checkpoint["latent"] = {
+            "recipe": self.recipe.as_json(),
+            "clock": asdict(self.clock),
+            "best_weights": self.best_weights,
+            "finished": bool(self.trainer.should_stop),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Inverse of `on_save_checkpoint`."""
+        self.clock = StageClock(**checkpoint["latent"]["clock"])
+        self.best_weights = checkpoint["latent"]["best_weights"]
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam with decoupled weight decay."""
+        return torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.recipe.learning_rate,
+            weight_decay=self.recipe.weight_decay,
+        )
+
+    # Steps ------------------------------------------------------------------
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch; its terms go into the log."""
+        recipe = self.recipe
+        generator = torch.Generator().manual_seed(self._seed(1 + batch_idx))
+        sequences = batch["sequences"]
+        if self.stage == "vae" and recipe.frames_per_subject:
+            sequences = self._some_frames(sequences, generator)
+        x = moved(
+            sequences, shift_px=recipe.shift_px, turn_deg=recipe.turn_deg, generator=generator
+        )
+        mean, log_variance = self.network.encode(x)
+        terms: dict[str, Tensor] = {}
+        loss = mean.new_zeros(())
+        if log_variance is not None:
+            terms |= self._evidence(x, mean, log_variance, generator)
+            beta = recipe.beta * self._warm_up()
+            loss = loss + (terms["reconstruction"] + beta * terms["kl"]) / self._pixels
+        weights = self.positive_weights if recipe.balance else None
+        if "primary" in self.terms:
+            terms["bce"] = known_bce(
+                self._logit(mean),
+                batch["label"],
+                positive_weight=None if weights is None else weights[0],
+            )
+            loss = loss + recipe.gamma * terms["bce"]
+        if "concepts" in self.terms:
+            logits = self.network.classify_concepts(mean)
+            assert logits is not None
+            terms["concept_bce"] = known_bce(
+                logits,
+                batch["concepts"],
+                positive_weight=None if weights is None else weights[1:],
+            )
+            loss = loss + recipe.alpha * terms["concept_bce"]
+        for name, value in {"loss": loss, **terms}.items():
+            self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=len(x))
+        return loss
+
+    def _evidence(
+        self, x: Tensor, mean: Tensor, log_variance: Tensor, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Reconstruction and KL in nats per frame; later stages decode some frames only."""
+        kl = kl_divergence(mean, log_variance).mean()
+        noise = torch.randn(mean.shape, generator=generator).to(mean.device)
+        z = mean + noise * (0.5 * log_variance).exp()
+        if self.stage != "vae" and self.recipe.frames_per_subject:
+            frames = self._frames(x.shape[1], generator)
+            z, x = z[:, frames], x[:, frames]
+        return {"reconstruction": self.reconstruction(z, x), "kl": kl}
+
+    def reconstruction(self, z: Tensor, x: Tensor) -> Tensor:
+        """Negative log-likelihood of frames given latents, in nats per frame, shape ()."""
+        network = self.network
+        frames = x.flatten(0, 1)
+        parts = network.decode_patches(z)
+        targets = frames.split([len(part) for part in parts])
+        if network.reads == "labels":
+            sums = [
+                patch_cross_entropy(part, true, classes=network.classes, patch=network.patch)
+                for part, true in zip(parts, targets, strict=True)
+            ]
+        else:
+            sums = [
+                0.5
+                * (network.to_pixels(part).squeeze(2).float() - true).square().sum()
+                / self.recipe.image_sd**2
+                for part, true in zip(parts, targets, strict=True)
+            ]
+        return torch.stack(sums).sum() / len(frames)
+
+    def _logit(self, mean: Tensor) -> Tensor:
+        logit = self.network.classify(mean)["logit"]
+        assert logit is not None
+        return logit
+
+    def _some_frames(self, sequences: Tensor, generator: torch.Generator) -> Tensor:
+        """Other frames of each subject, drawn without repetition."""
+        count, frames = sequences.shape[:2]
+        kept = min(self.recipe.frames_per_subject, frames)
+        order = torch.rand((count, frames), generator=generator).argsort(1)[:, :kept]
+        return sequences[torch.arange(count)[:, None], order.to(sequences.device)]
+
+    def _frames(self, frames: int, generator: torch.Generator) -> Tensor:
+        kept = min(self.recipe.frames_per_subject, frames)
+        return torch.randperm(frames, generator=generator)[:kept]
+
+    def _warm_up(self) -> float:
+        if self.stage != "vae" or not self.recipe.kl_warmup_epochs:
+            return 1.0
+        return min(1.0, (self.clock.epoch + 1) / (self.recipe.kl_warmup_epochs + 1))
+
+    def _seed(self, step: int) -> int:
+        """A seed for one step of one epoch on one process."""
+        parts = (self.recipe.seed, self.current_epoch, step, self.global_rank)
+        return int(np.random.SeedSequence(parts).generate_state(1)[0])
+
+    @property
+    def _pixels(self) -> int:
+        return self.network.slices * self.network.size**2
+
+    # Validation -------------------------------------------------------------
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Collect what the network makes of subjects that it does not learn from."""
+        x = batch["sequences"]
+        mean, log_variance = self.network.encode(x)
+        seen: dict[str, Tensor] = {"label": batch["label"], "concepts": batch["concepts"]}
+        if log_variance is not None:
+            some = mean[:, ::_WATCHED_EVERY], x[:, ::_WATCHED_EVERY]
+            kl = kl_divergence(mean, log_variance).mean()
+            seen["evidence"] = torch.stack([self.reconstruction(*some), kl]) * len(x)
+            if self.network.reads == "labels":
+                made = self.network.decode(some[0]).argmax(3)
+                seen["overlap"] = torch.stack(
+                    [
+                        torch.stack(
+                            [
+                                ((made == k) & (some[1] == k)).sum(),
+                                (made == k).sum() + (some[1] == k).sum(),
+                            ]
+                        )
+                        for k in STRUCTURES
+                    ]
+                )
+        seen["logit"] = self._logit(mean)
+        logits = self.network.classify_concepts(mean)
+        if logits is not None:
+            seen["concept_logits"] = logits
+        self._watched.append({k: v.float().cpu() for k, v in seen.items()})
+
+    def on_validation_epoch_end(self) -> None:
+        """Figures of the whole validation set; `val_loss` is the loss of the running stage."""
+        watched, self._watched = self._watched, []
+        count = sum(len(part["label"]) for part in watched)
+        recipe, figures, loss = self.recipe, {}, 0.0
+        if "evidence" in watched[0]:
+            nll, kl = (torch.stack([p["evidence"] for p in watched]).sum(0) / count).tolist()
+            figures |= {"val_reconstruction": nll, "val_kl": kl}
+            loss += (nll + recipe.beta * kl) / self._pixels
+        if "overlap" in watched[0]:
+            both = torch.stack([p["overlap"] for p in watched]).sum(0)
+            dice = (2 * both[:, 0] / both[:, 1].clamp_min(1)).tolist()
+            figures |= dict(zip([f"val_dice_{s}" for s in STRUCTURES.values()], dice, strict=True))
+        weights = self.positive_weights.cpu() if recipe.balance else None
+        if "primary" in self.terms:
+            label = torch.cat([p["label"] for p in watched])
+            logit = torch.cat([p["logit"] for p in watched])
+            weight = None if weights is None else weights[0]
+            figures["val_bce"] = float(known_bce(logit, label, positive_weight=weight))
+            figures["val_auc"] = _area(label.numpy(), logit.numpy())
+            loss += recipe.gamma * figures["val_bce"]
+        if "concepts" in self.terms:
+            truth = torch.cat([p["concepts"] for p in watched])
+            logits = torch.cat([p["concept_logits"] for p in watched])
+            weight = None if weights is None else weights[1:]
+            figures["val_concept_bce"] = float(known_bce(logits, truth, positive_weight=weight))
+            for k, concept in enumerate(recipe.concepts):
+                figures[f"val_auc {concept.name}"] = _area(
+                    truth[:, k].numpy(), logits[:, k].numpy()
+                )
+            loss += recipe.alpha * figures["val_concept_bce"]
+        self.log_dict({"val_loss": loss, **figures}, sync_dist=False)
+
+
+def one_cycle(progress: float) -> float:
+    """Share of the largest learning rate: a short rise, then a cosine down to a hundredth."""
+    if progress < _RISING:
+        return max(_LOWEST, progress / _RISING)
+    falling = (progress - _RISING) / (1 - _RISING)
+    return _LOWEST + (1 - _LOWEST) * 0.5 * (1 + math.cos(math.pi * min(1.0, falling)))
+
+
+def positive_weights(data: TrainingData) -> Tensor:
+    """Negatives over positives of the label and of each concept, shape (1 + K,); 1 where one is missing."""
+    columns = np.column_stack([data.labels, data.concepts])
+    positives = np.nansum(columns == 1, axis=0)
+    negatives = np.nansum(columns == 0, axis=0)
+    both = (positives > 0) & (negatives > 0)
+    ratio = np.divide(negatives, positives, out=np.ones(len(both)), where=both)
+    return torch.from_numpy(ratio.astype(np.float32))
+
+
+def take_back_balance(network: LatentHeart, weights: Tensor) -> None:
+    """Remove from the finished classifiers the shift of the odds that balancing put there.
+
+    A classifier that learnt with positives weighted by w estimates w times the odds.
+    """
+    with torch.no_grad():
+        for layer, weight in zip(network.output_layers(), weights, strict=True):
+            layer.bias -= weight.log()
+
+
+def _area(truth: NDArray, scores: NDArray) -> float:
+    """Area under the ROC curve over those whose truth is known; NaN where one class is missing."""
+    known = ~np.isnan(truth)
+    if len(np.unique(truth[known])) < 2:
+        return float("nan")
+    return auc(truth[known].astype(int), scores[known]).value
