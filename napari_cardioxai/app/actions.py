@@ -204,7 +204,7 @@ class StudyActions(QObject):
 
         def work(on_progress: Progress) -> Any:
             from napari_cardioxai.anatomy.label_files import read_labels
-            from napari_cardioxai.anatomy.quality import read_overrides
+            from napari_cardioxai.anatomy.quality import overrides_path, read_overrides
 
             on_progress(0, 1, path.name)
             labels = read_labels(path, scan=scan)
@@ -308,7 +308,7 @@ class StudyActions(QObject):
 
         def work(on_progress: Progress) -> Path:
             from napari_cardioxai.anatomy.label_files import write_labels
-            from napari_cardioxai.anatomy.quality import write_overrides
+            from napari_cardioxai.anatomy.quality import overrides_path, write_overrides
 
             on_progress(0, 1, path.name)
             write_labels(path, labels)
@@ -327,18 +327,22 @@ class StudyActions(QObject):
 
     def save_table(self, path: Path) -> bool:
         """Write the measurements as CSV or JSON, by the ending of the name."""
-        labels = self._snapshot()
+        scan, labels = self.session.scan, self._snapshot()
+        overrides = self.session.overrides
         if labels is None or self.session.measurements is None:
             return False
 
         def work(on_progress: Progress) -> Path:
             from napari_cardioxai.anatomy.measurements import measure
+            from napari_cardioxai.anatomy.quality import check
             from napari_cardioxai.report import table
 
             on_progress(0, 1, path.name)
-            as_json = path.suffix.lower() == ".json"
-            write = table.write_measurements_json if as_json else table.write_measurements_csv
-            write(path, measure(labels))
+            if path.suffix.lower() == ".json":
+                quality = check(labels, scan=scan).with_overrides(overrides)
+                table.write_measurements_json(path, measure(labels), quality)
+            else:
+                table.write_measurements_csv(path, measure(labels))
             return path
 
         return self.jobs.start("Saving", work, on_done=self._say_saved)
@@ -346,17 +350,23 @@ class StudyActions(QObject):
     def save_report(self, path: Path) -> bool:
         """Write the report as one HTML file."""
         scan, labels = self.session.scan, self._snapshot()
-        provenance = dict(self.session.provenance)
+        provenance, overrides = dict(self.session.provenance), self.session.overrides
         if scan is None or labels is None or self.session.measurements is None:
             return False
 
         def work(on_progress: Progress) -> Path:
             from napari_cardioxai.anatomy.measurements import measure
+            from napari_cardioxai.anatomy.quality import check
             from napari_cardioxai.report.study_report import write_study_report
 
             on_progress(0, 1, path.name)
             write_study_report(
-                path, scan=scan, labels=labels, measurements=measure(labels), provenance=provenance
+                path,
+                scan=scan,
+                labels=labels,
+                measurements=measure(labels),
+                provenance=provenance,
+                quality=check(labels, scan=scan).with_overrides(overrides),
             )
             return path
 
@@ -383,14 +393,6 @@ def _load(entry: Any, on_progress: Progress) -> tuple[Scan, tuple[float, float]]
     load_units()
     scan = in_memory(entry.load(on_progress))
     return scan, SCAN_STYLE.contrast_limits(scan)
-
-
-def overrides_path(labels: Path) -> Path:
-    """Where a reviewer's overrides lie beside a label file: `heart.nii.gz`, `heart.quality.json`."""
-    stem = labels.name
-    for ending in (".gz", ".nii", ".png"):
-        stem = stem.removesuffix(ending)
-    return labels.with_name(f"{stem}.quality.json")
 
 
 def _drawn_by_hand() -> dict[str, str]:

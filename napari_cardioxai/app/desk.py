@@ -15,6 +15,7 @@ from napari_cardioxai.app.live_mmode import LiveMMode
 from napari_cardioxai.app.orientation import OrientationLetters
 from napari_cardioxai.app.playback import Player
 from napari_cardioxai.app.session import session_of
+from napari_cardioxai.app.training_jobs import TrainingJobs
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Desk(QObject):
-    """Actions, player and orientation letters of a viewer, and the watch over its unsaved edits.
+    """Actions, player, orientation letters and trainings, and the watch over unsaved edits.
 
     It is a child of the main window, so it goes when the window goes and
     needs no reference from anywhere else. Everything that listens to napari's
@@ -43,6 +44,8 @@ class Desk(QObject):
         self.player = Player(self.viewer, self)
         self.letters = OrientationLetters(self.viewer, self.session)
         self.mmode = LiveMMode(self)
+        self.training = TrainingJobs(self)
+        self.training.model_made.connect(lambda _: self.actions.list_choices())
         self._phase = self._slice = -1
         self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)
@@ -123,12 +126,17 @@ class Desk(QObject):
             action()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
-        """Ask before the window closes over unsaved edits, and end the running job."""
+        """Ask before the window closes over unsaved edits or a training, and end what runs."""
         if event is None or event.type() != QEvent.Type.Close or watched is not self.parent():
             return False
         if self.session.dirty:
             event.ignore()
             self.when_safe(self._close_for_good)
+            return True
+        if self.training.is_active:
+            event.ignore()
+            if self.training.is_stopping or ask_about_training(self.window):
+                self.training.stop_then(self.window.close)
             return True
         self.shut_down()
         return False
@@ -138,9 +146,10 @@ class Desk(QObject):
         self.window.close()
 
     def shut_down(self) -> None:
-        """Stop playing and wait for the running job to stop."""
+        """Stop playing and wait for the running job and training to stop."""
         self.player.stop()
         self.mmode.close()
+        self.training.close()
         self.actions.close()
 
 
@@ -183,6 +192,19 @@ def ask_about_edits(parent: QMainWindow) -> QMessageBox.StandardButton:
         buttons.Save | buttons.Discard | buttons.Cancel,
         buttons.Save,
     )
+
+
+def ask_about_training(parent: QMainWindow) -> bool:
+    """Ask whether to stop the running training; its last checkpoint stays."""
+    buttons = QMessageBox.StandardButton
+    answer = QMessageBox.warning(
+        parent,
+        "A training is running",
+        "Stop it and close the window? The last whole epoch is kept, and Resume goes on from it.",
+        buttons.Yes | buttons.Cancel,
+        buttons.Cancel,
+    )
+    return answer == buttons.Yes
 
 
 def ask_for_labels_path(parent: QMainWindow, study: Path | None) -> Path | None:

@@ -12,14 +12,12 @@ from qtpy.QtGui import QBrush, QColor, QMouseEvent, QPainter, QPainterPath, QPai
 from qtpy.QtWidgets import QToolTip, QWidget
 
 from napari_cardioxai.anatomy.segments import AHA_NAMES
+from napari_cardioxai.report.bullseye import RINGS
 
-# Outer and inner radius, segments, and where the first one begins, in degrees against the clock
-# from three o'clock.
-_RINGS = ((1.0, 0.73, 6, 60.0), (0.73, 0.46, 6, 60.0), (0.46, 0.18, 4, 45.0), (0.18, 0.0, 1, 0.0))
 # Of every segment: both radii, where it begins, and how far it reaches.
 _PLACES = tuple(
     (outer, inner, start + index * 360 / count, 360 / count)
-    for outer, inner, count, start in _RINGS
+    for outer, inner, count, start in RINGS
     for index in range(count)
 )
 _HEIGHT = 250

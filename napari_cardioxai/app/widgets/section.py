@@ -40,6 +40,11 @@ class Section(QWidget):
         self._title = title
         self._show_content(self._header.isChecked())
 
+    @property
+    def is_expanded(self) -> bool:
+        """Whether the content is shown."""
+        return self._header.isChecked()
+
     def set_expanded(self, expanded: bool) -> None:
         """Show or hide the content."""
         self._header.setChecked(expanded)

@@ -73,8 +73,9 @@ class SegmentSection(QWidget):
         self._enable()
 
     def set_choices(self, choices: dict[str, list[str]]) -> None:
-        """Fill both boxes from "models" and "devices"; the first of each is the default."""
+        """Fill both boxes from "models" and "devices"; what was chosen stays, or the first is."""
         models, devices = choices["models"], choices["devices"]
+        kept = self.model.currentData(), self.device.currentData()
         self.model.clear()
         for name in models:
             self.model.addItem(name, name)
@@ -83,6 +84,8 @@ class SegmentSection(QWidget):
         self.device.clear()
         for name in devices:
             self.device.addItem(DEVICE_NAMES.get(name, name), name)
+        for box, chosen in zip((self.model, self.device), kept, strict=True):
+            box.setCurrentIndex(max(0, box.findData(chosen)))
         self._enable()
 
     def _on_segment(self) -> None:
