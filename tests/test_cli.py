@@ -116,7 +116,7 @@ def test_an_interrupt_leaves_no_file_and_ends_with_130(
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Segmenter, "_classify", interrupted)
+    monkeypatch.setattr(Segmenter, "_probabilities", interrupted)
     code, _, err = cardioxai(
         "segment", sample_path(), "-o", tmp_path / "out" / "l.nii.gz", "--model", bright_model
     )

@@ -1,0 +1,59 @@
+"""`cardioxai`: the main job without a screen, and the door to the window.
+
+Results go to standard output, everything else to standard error. A command
+ends with 0, with 2 and one sentence for input that it cannot take, or with
+130 when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from napari_cardioxai import __version__
+from napari_cardioxai.cli import bench, cohort, evaluate, phantom, study, train, window
+from napari_cardioxai.cli.console import fail, say
+from napari_cardioxai.errors import CardioxaiError
+
+app = typer.Typer(
+    help="Explainable cardiac MRI: load, segment, measure, report. For research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for group in (study, window, phantom, bench):
+    app.add_typer(group.app)
+app.add_typer(train.app, name="train")
+app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(cohort.app, name="cohort")
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `cardioxai` script."""
+    try:
+        code = app(standalone_mode=False)
+    except CardioxaiError as error:
+        fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        say("Interrupted; nothing was written.")
+        sys.exit(130)
+    except Exception as error:
+        # typer raises click's own usage errors when it does not run standalone.
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            fail(f"{error.format_message()} See `cardioxai --help`.")
+        raise
+    if code == 130:  # typer turns Ctrl-C into this
+        say("Interrupted; nothing was written.")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"cardioxai {__version__}")
+        raise typer.Exit

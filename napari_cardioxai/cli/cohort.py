@@ -1,0 +1,67 @@
+"""Cohorts, before any modelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from napari_cardioxai.cli.console import print_json, print_rows, progress, say
+from napari_cardioxai.cli.options import Json, ManifestPath
+
+app = typer.Typer(help="Look at cohorts before modelling.", no_args_is_help=True)
+
+
+@app.command("check")
+def check_cohort(
+    manifest: ManifestPath,
+    frames: Annotated[int, typer.Option(help="Frames of a sequence: 25 or 50.")] = 25,
+    slices: Annotated[str, typer.Option(help="central or basal.")] = "central",
+    rotate: Annotated[bool, typer.Option("--rotate", help="Turn the septum to the left.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check a manifest and try every subject as training would; nothing is written."""
+    from napari_cardioxai.cohorts.check import check_cohort as check
+    from napari_cardioxai.cohorts.manifest import read_manifest
+    from napari_cardioxai.cohorts.normalisation import NormalisationSpec
+
+    spec = NormalisationSpec(frames=frames, slices=cast(Any, slices), rotate=rotate)
+    with progress() as on_progress:
+        result = check(read_manifest(manifest), spec, on_progress=on_progress)
+    if as_json:
+        print_json(result.as_json())
+        return
+    print_rows(result)
+
+
+@app.command("describe")
+def describe_cohort(
+    manifest: ManifestPath,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for HTML and JSON.")],
+    label: Annotated[str, typer.Option(help="Column of what is to be learnt, 0 and 1.")] = "label",
+    concept: Annotated[
+        list[str] | None,
+        typer.Option(help="Column of a concept; repeatable [every free column of 0 and 1]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Describe a cohort before any modelling, with what threatens: imbalance and shortcuts."""
+    from napari_cardioxai.cohorts.describe import describe
+    from napari_cardioxai.cohorts.manifest import read_manifest
+    from napari_cardioxai.report.cohort_report import write_description
+
+    with progress() as on_progress:
+        description = describe(
+            read_manifest(manifest), label=label, concepts=concept, on_progress=on_progress
+        )
+        on_progress(0, 0, "writing")
+        files = write_description(output, description)
+    if as_json:
+        print_json(description.as_json())
+    else:
+        print_rows(description)
+    for warning in description.warnings:
+        say(f"{'!' if warning.severity == 'warning' else 'i'} {warning.sentence}")
+    for file in files:
+        say(str(file))

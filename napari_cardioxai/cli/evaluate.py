@@ -1,0 +1,101 @@
+"""Models and labels, judged on what they never saw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from napari_cardioxai.cli.console import fail, print_json, progress
+from napari_cardioxai.cli.options import Device, Json, RecipeName, Start
+from napari_cardioxai.cli.segmenter import segmenter_recipe, weights
+
+app = typer.Typer(help="Judge models on what they never saw.", no_args_is_help=True)
+
+
+@app.command("segmenter")
+def evaluate_segmenter(
+    data: Annotated[Path, typer.Option(help="Folder with images/ and lv_masks/ of Sunnybrook.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for folds and results.")],
+    recipe: RecipeName = "heart-unet",
+    start: Start = None,
+    folds: Annotated[int, typer.Option()] = 5,
+    pixel_mm: Annotated[
+        list[str] | None, typer.Option(help="PATIENT=MM where the pixel size is known; repeatable.")
+    ] = None,
+    doubtful: Annotated[
+        list[str] | None, typer.Option(help="Patient whose contours are wrong; repeatable.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option()] = None,
+    learning_rate: Annotated[float | None, typer.Option()] = None,
+    decay_rate: Annotated[float | None, typer.Option()] = None,
+    decay_steps: Annotated[int | None, typer.Option()] = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Cross-validate a segmenter patient by patient."""
+    from napari_cardioxai.cohorts.slices import sunnybrook_pairs
+    from napari_cardioxai.training.cross_validation import cross_validate
+    from napari_cardioxai.training.segmentation_scores import markdown_table
+
+    known: dict[str, float] = {}
+    for item in pixel_mm or []:
+        patient, _, value = item.partition("=")
+        try:
+            known[patient] = float(value)
+        except ValueError:
+            fail(f"--pixel-mm takes PATIENT=MM, not {item!r}.")
+    with progress() as on_progress:
+        result = cross_validate(
+            segmenter_recipe(recipe, epochs, learning_rate, decay_rate, decay_steps),
+            sunnybrook_pairs(data),
+            run_dir=output,
+            start=weights(start),
+            folds=folds,
+            pixel_mm=known,
+            doubtful=doubtful or [],
+            device=device,
+            on_progress=on_progress,
+        )
+    if as_json:
+        print_json(result)
+    else:
+        tables: dict[str, Any] = {recipe: result}
+        if "without_doubtful" in result:
+            tables[f"{recipe}, without {', '.join(doubtful or [])}"] = result["without_doubtful"]
+        print(markdown_table(tables))
+
+
+@app.command("labels")
+def evaluate_labels(
+    labels: Annotated[Path, typer.Argument(help="Labels to judge (NIfTI).")],
+    truth: Annotated[Path, typer.Argument(help="True labels (NIfTI), on any grid with --scan.")],
+    scan: Annotated[
+        Path | None, typer.Option(help="The scan that both belong to; they meet on its grid.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare labels with true ones, structure by structure."""
+    from dataclasses import asdict
+
+    from napari_cardioxai.anatomy.agreement import agreement
+    from napari_cardioxai.anatomy.label_files import read_labels
+    from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES
+    from napari_cardioxai.scans.catalogue import load_scan
+
+    grid = None if scan is None else load_scan(scan)
+    rows = agreement(read_labels(labels, scan=grid), read_labels(truth, scan=grid))
+    if as_json:
+        print_json({STRUCTURE_NAMES[row.structure]: asdict(row) for row in rows})
+        return
+    for row in rows:
+        volumes = (
+            ""
+            if row.volume_ml is None
+            else f", {row.volume_ml:.1f} mL against {row.true_volume_ml:.1f} mL"
+        )
+        print(
+            f"{STRUCTURE_NAMES[row.structure]}: Dice {row.dice:.3f}{volumes}, "
+            f"lowest in slice {row.worst_slice + 1} ({row.worst_dice:.3f})"
+        )
