@@ -25,8 +25,8 @@ class SecondOpinion:
     agreement
         Mean Dice between the labels and those of the mirrored views, by structure.
     predicted_dice
-        The Dice with a reader that such agreement went along with where it was
-        checked, by structure; without that check the agreement itself.
+        The Dice with a reader that such agreement went along with, for the
+        structures where that was checked on readers' contours.
     doubtful_slices
         Slices (from 0) where the views agree least, under `DOUBTFUL`, worst first.
     """
@@ -54,26 +54,35 @@ class SecondOpinion:
         agreement = {
             k: float(np.mean([dice(labels == k, view == k) for view in views])) for k in present
         }
-        predicted = {}
-        for k, value in agreement.items():
-            intercept, slope = calibration.get(k, (0.0, 1.0))
-            predicted[k] = float(np.clip(intercept + slope * value, 0, 1))
+        predicted = {
+            k: float(np.clip(calibration[k][0] + calibration[k][1] * value, 0, 1))
+            for k, value in agreement.items()
+            if k in calibration
+        }
         return cls(agreement, predicted, _doubtful(labels, views))
 
     @property
     def note(self) -> str:
         """The opinion in a sentence, with where to look first if it is a doubtful one."""
-        each = ", ".join(
-            f"{STRUCTURE_NAMES[k]} {value:.2f}" for k, value in self.predicted_dice.items()
-        )
-        sentence = f"Second opinion, from mirrored views: expected Dice {each}"
-        low = [STRUCTURE_NAMES[k] for k, v in self.predicted_dice.items() if v < DOUBTFUL]
+        checked = self.predicted_dice
+        unchecked = {k: v for k, v in self.agreement.items() if k not in checked}
+        parts = []
+        if checked:
+            parts.append(f"expected Dice with a reader {_listed(checked)}")
+        if unchecked:
+            parts.append(f"agreement of the views {_listed(unchecked)}")
+        sentence = f"Second opinion, from mirrored views: {'; '.join(parts) or 'nothing found'}"
+        low = [STRUCTURE_NAMES[k] for k, v in {**self.agreement, **checked}.items() if v < DOUBTFUL]
         if low:
             sentence += f"; check {' and '.join(low)}"
             if self.doubtful_slices:
                 worst = ", ".join(str(z + 1) for z in self.doubtful_slices[:_SLICES_NAMED])
                 sentence += f", first in slice {worst}"
         return f"{sentence}."
+
+
+def _listed(values: Mapping[int, float]) -> str:
+    return ", ".join(f"{STRUCTURE_NAMES[k]} {value:.2f}" for k, value in values.items())
 
 
 def _doubtful(labels: NDArray[np.uint8], views: Sequence[NDArray[np.uint8]]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lightning import Callback
 
-from napari_cardioxai.bundles.bundle import save_bundle
+from napari_cardioxai.bundles.bundle import CARD, load_card, save_bundle
 from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.cohorts.slices import sunnybrook_pairs
 from napari_cardioxai.errors import CohortError
@@ -97,10 +97,6 @@ def make_segmenter_bundle(
         device=device,
         callbacks=callbacks,
     )
-    results: dict[str, Any] = {}
-    if evaluation is not None:
-        judged = json.loads(evaluation.read_text("utf-8"))
-        results = {"cross_validation": {k: v for k, v in judged.items() if k != "recipe"}}
     card = SegmenterCard(
         name=folder.name,
         title=f"{_TITLES[recipe.network]}, {_KNOWS[recipe.structures]}",
@@ -109,10 +105,10 @@ def make_segmenter_bundle(
         structures={k: k for k in range(1, recipe.structures + 1)},
         pixel_mm=recipe.pixel_mm,
         region=recipe.region or recipe.crop,
-        data=_data(recipe, len(patients) - len(exclude)),
+        data=_data(recipe, len(patients) - len(exclude), start),
         licence="CC0 1.0",
         split=_split(exclude, evaluation),
-        results=results,
+        results={} if evaluation is None else _results(evaluation),
         command=command,
         recipe=asdict(recipe),
         versions={
@@ -144,10 +140,23 @@ def _all_params(recipe: SegmenterRecipe) -> dict[str, Any]:
     return {**defaults, **given}
 
 
-def _data(recipe: SegmenterRecipe, patients: int) -> str:
+def _results(evaluation: Path) -> dict[str, Any]:
+    judged = json.loads(evaluation.read_text("utf-8"))
+    trusted = judged.get("without_doubtful", judged)
+    return {
+        "cross_validation": {k: v for k, v in judged.items() if k != "recipe"},
+        # At the top, since the second opinion's calibration is part of the model at work.
+        "second_opinion": trusted["second_opinion"],
+    }
+
+
+def _data(recipe: SegmenterRecipe, patients: int, start: Path | None) -> str:
     parts = []
     if patients:
         parts.append(f"Sunnybrook Cardiac Data (Radau 2009), {patients} patients, ED and ES slices")
     if recipe.phantoms:
         parts.append(f"{recipe.phantoms * recipe.epochs} pictures of phantom hearts")
+    if start is not None and (start.parent / CARD).is_file():
+        first = load_card(start.parent)
+        parts.append(f"started from {first.name}, trained on {first.data}")
     return "; ".join(parts)

@@ -10,9 +10,16 @@ def test_a_network_that_knows_what_it_sees_agrees_with_itself_in_every_mirror():
     segmenter = a_segmenter()
     opinion = segmenter.opinion(cine, segmenter.label(cine), frames=[0, 1])
     assert opinion.agreement == {1: pytest.approx(1.0)}
-    assert opinion.predicted_dice == {1: pytest.approx(1.0)}
     assert opinion.doubtful_slices == ()
     assert opinion.note.endswith("LV cavity 1.00."), "nothing to check"
+
+
+def test_without_a_check_against_readers_no_dice_is_promised():
+    labels = np.ones((1, 1, 4, 4), np.uint8)
+    opinion = SecondOpinion.between(labels, [labels], calibration={})
+    assert opinion.predicted_dice == {}
+    assert "agreement of the views LV cavity 1.00" in opinion.note
+    assert "Dice" not in opinion.note
 
 
 def test_agreement_is_the_mean_dice_over_the_views():
