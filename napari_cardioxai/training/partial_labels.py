@@ -16,9 +16,15 @@ class PartialLabelLoss(nn.Module):
     background: the structure's probability is added to the background's before
     anything is compared (the marginal loss of Shi et al. 2021). With every
     structure known it is the usual sum of Dice and cross-entropy.
+
+    What the marginal loss leaves open a teacher may fill: inside such a
+    background the classes are held to the shares that it gives them, so that
+    what was learnt before is not unlearnt (Li and Hoiem 2016, eq. 3).
     """
 
-    def forward(self, logits: Tensor, label: Tensor, known: Tensor) -> Tensor:
+    def forward(
+        self, logits: Tensor, label: Tensor, known: Tensor, *, taught: Tensor | None = None
+    ) -> Tensor:
         """Mean loss of a batch.
 
         Parameters
@@ -30,6 +36,8 @@ class PartialLabelLoss(nn.Module):
         known
             Which classes were contoured, shape (batch, classes), bool; the
             background is always known.
+        taught
+            Scores of the teacher for the same pictures, of the shape of `logits`.
         """
         shown = known[:, :, None, None]
         probability = functional.softmax(logits, 1)
@@ -43,4 +51,17 @@ class PartialLabelLoss(nn.Module):
         sizes = ((merged + truth).sum((2, 3))[:, 1:] * counted).sum(0)
         present = counted.any(0)
         dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
-        return entropy + (1 - dice)[present].mean()
+        loss = entropy + (1 - dice)[present].mean()
+        return loss if taught is None else loss + _unlearnt(logits, taught, label, known)
+
+
+def _unlearnt(logits: Tensor, taught: Tensor, label: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy to the teacher's shares of background and hidden classes, where these are possible."""
+    possible = ~known
+    possible[:, 0] = True
+    possible = possible[:, :, None, None]
+    shares = functional.softmax(taught.masked_fill(~possible, -torch.inf), 1)
+    mine = functional.log_softmax(logits.masked_fill(~possible, -torch.inf), 1)
+    each = -(shares * mine.masked_fill(~possible, 0)).sum(1)
+    # With every class known the background stands alone and its entropy is zero.
+    return (each * (label[:, 0] == 0)).mean()

@@ -51,3 +51,34 @@ def test_an_unknown_structure_is_not_pulled_down_by_dice():
     PartialLabelLoss()(logits, label, known(True, True, False, False)).backward()
     assert torch.allclose(logits.grad[:, 2], logits.grad[:, 0])
     assert torch.allclose(logits.grad[:, 3], logits.grad[:, 0])
+
+
+def test_a_teacher_is_heeded_where_the_labels_are_silent():
+    """Hidden classes 2 and 3 beside the background: cross-entropy of shares 1/4, 1/2, 1/4 with thirds is log 3."""
+    logits = torch.zeros(1, 4, 1, 1)
+    taught = torch.tensor([0.25, 0.9, 0.5, 0.25]).log().reshape(1, 4, 1, 1)
+    background = torch.zeros(1, 1, 1, 1, dtype=torch.long)
+    loss, some = PartialLabelLoss(), known(True, True, False, False)
+    added = loss(logits, background, some, taught=taught) - loss(logits, background, some)
+    assert added.item() == pytest.approx(math.log(3), rel=1e-6)
+
+
+def test_a_teacher_has_no_say_where_the_labels_speak():
+    generator = torch.Generator().manual_seed(0)
+    logits, taught = torch.randn(2, 1, 4, 4, 4, generator=generator)
+    label = torch.randint(0, 4, (1, 1, 4, 4), generator=generator)
+    loss, everything = PartialLabelLoss(), known(True, True, True, True)
+    assert loss(logits, label, everything, taught=taught) == loss(logits, label, everything)
+    cavity = torch.ones(1, 1, 4, 4, dtype=torch.long)
+    some = known(True, True, False, False)
+    assert loss(logits, cavity, some, taught=taught) == loss(logits, cavity, some)
+
+
+def test_a_student_like_its_teacher_stays_so():
+    """The gradient of the teacher's part is zero where both give the same shares."""
+    logits = torch.randn(1, 4, 3, 3, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    label = torch.zeros(1, 1, 3, 3, dtype=torch.long)
+    loss, some = PartialLabelLoss(), known(True, True, False, False)
+    both = loss(logits, label, some, taught=logits.detach())
+    (both - loss(logits, label, some)).backward()
+    assert logits.grad.abs().max() < 1e-6

@@ -125,3 +125,13 @@ def test_excluding_an_unknown_patient_is_refused(pictures, tmp_path):
             device="cpu",
             command="",
         )
+
+
+def test_a_taught_training_asks_for_the_weights_that_teach(pictures, tmp_path):
+    with pytest.raises(BundleError, match="--start"):
+        train_segmenter(
+            replace(SMALL, taught=True),
+            sunnybrook_pairs(pictures),
+            run_dir=tmp_path / "run",
+            device="cpu",
+        )
