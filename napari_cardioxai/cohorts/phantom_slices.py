@@ -36,7 +36,7 @@ class PhantomSlices(Dataset):
     drawn anew for every heart; in six of ten the tissues get grey values that no
     scanner would give them, and in four of ten the surroundings are patches of
     any brightness, so that a network must know a heart by its shape (Billot et
-    al. 2023, SynthSeg). One slice in six lies well
+    al. 2023, SynthSeg). One slice in six lies
     beyond base or apex, where nothing is to be labelled.
 
     Parameters
@@ -138,12 +138,13 @@ def draw_pictures(
 
 
 def _chosen(has_heart: NDArray[np.bool_], rng: np.random.Generator) -> list[int]:
-    """Slices to show: one well beyond the heart, the others through it.
+    """Slices to show: one beyond the heart, the others through it.
 
-    The slice next to the last labelled one is left out: readers differ there.
+    The one that lies on the base, the last of the heart being below it, is left
+    out: readers differ there.
     """
-    well_beyond = ~ndimage.binary_dilation(has_heart)
-    through, beyond = (rng.permutation(np.flatnonzero(part)) for part in (has_heart, well_beyond))
+    through, beyond = (rng.permutation(np.flatnonzero(part)) for part in (has_heart, ~has_heart))
+    beyond = beyond[beyond != through.max(initial=-2) + 1]
     return [int(z) for z in (*through[: SLICES_PER_HEART - 1], *beyond[:1])]
 
 

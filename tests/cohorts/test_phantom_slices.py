@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from napari_cardioxai.cohorts.phantom_slices import PhantomSlices, draw_pictures
+from napari_cardioxai.cohorts.phantom_slices import PhantomSlices, _chosen, draw_pictures
 
 
 def test_pictures_hold_three_structures_each_in_its_place():
@@ -31,3 +31,10 @@ def test_the_same_drawing_gives_the_same_pictures_and_another_gives_others():
         item["image"], other[3]["image"]
     )
     assert item["known"].all()
+
+
+def test_the_slice_on_the_base_is_left_to_the_readers():
+    has_heart = np.array([False, True, True, True, False, False])
+    shown = [_chosen(has_heart, np.random.default_rng(seed)) for seed in range(20)]
+    assert all({1, 2, 3} < set(slices) and 4 not in slices for slices in shown)
+    assert {slices[-1] for slices in shown} == {0, 5}
