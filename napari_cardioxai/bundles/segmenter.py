@@ -27,12 +27,69 @@ from napari_cardioxai.progress import Progress, silent
 BATCH = 20
 """Frames of a slice per forward pass: about 300 MB of activations at 256 x 256 with the default U-Net."""
 
+Flips = tuple[int, ...]
 _RESAMPLE_BEYOND = 0.03
 _REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
 _LARGEST_USUAL_SIDE = 384
-_MIRRORS = ((3,), (2,), (2, 3))
+_AS_IT_IS: Flips = ()
+_HALF_TURN: Flips = (2, 3)
+_VIEWS = (_AS_IT_IS, _HALF_TURN)
+_OPINIONS: tuple[Flips, ...] = (_AS_IT_IS, _HALF_TURN, (3,), (2,))
 _STEADYING = (0.25, 0.5, 0.25)
 _FEWEST_FRAMES = 6
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of every picture that a network is shown.
+
+    Attributes
+    ----------
+    rows, columns
+        Of the scan's picture.
+    size
+        Rows and columns at the network's pixel size.
+    centre, reach
+        Row and column where the heart is expected, and how far from there, one
+        sigma in pixels.
+    """
+
+    rows: slice
+    columns: slice
+    size: tuple[int, int]
+    centre: tuple[float, float]
+    reach: float
+
+
+class PicturesToLogits(nn.Module):
+    """A network from pictures with the scan's pixels to logits on the same pixels.
+
+    Takes normalised intensities (b, 1, y, x), gives (b, classes, y, x).
+
+    Parameters
+    ----------
+    network
+        Shares its weights.
+    size
+        Rows and columns at the network's pixel size.
+    """
+
+    def __init__(self, network: nn.Module, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits on the pixels of `x`."""
+        shape, size = tuple(x.shape[-2:]), self.size
+        if shape != size:
+            x = functional.interpolate(x, size, mode="bilinear", antialias=True)
+        bottom, right = (-size[0]) % STRIDE, (-size[1]) % STRIDE
+        logits = self.network(functional.pad(x, (0, right, 0, bottom)))
+        logits = logits[..., : size[0], : size[1]]
+        if shape != size:
+            logits = functional.interpolate(logits, shape, mode="bilinear")
+        return logits
 
 
 @dataclass
@@ -76,12 +133,15 @@ class Segmenter:
         *,
         spacing_mm: tuple[float, float, float] | None = None,
         centre: tuple[float, float] | None = None,
+        views: Sequence[Flips] = _VIEWS,
         on_progress: Progress = silent,
     ) -> NDArray[np.uint8]:
         """Label every frame and every slice.
 
         Looks at a square of the card's size around the heart, found by its
-        motion; without a cycle, around the middle of the picture.
+        motion; without a cycle, around the middle of the picture. The mean of
+        two views, as it is and turned by half, is steadier on scanners that the
+        network never saw (test-time augmentation, Wang et al. 2019).
 
         Parameters
         ----------
@@ -93,6 +153,9 @@ class Segmenter:
             network only.
         centre
             Row and column of the heart where it is known already.
+        views
+            Axes of (t, z, y, x) along which the picture is flipped for each
+            of the views whose mean decides.
         on_progress
             Called per batch; may raise `Cancelled`.
 
@@ -101,25 +164,37 @@ class Segmenter:
         Structure labels, shape (t, z, y, x), uint8.
         """
         frames, slices = data.shape[:2]
-        pixel = spacing_mm[1:] if spacing_mm is not None else _assumed_pixel(data.shape[2:])
-        zoom = (pixel[0] / self.card.pixel_mm, pixel[1] / self.card.pixel_mm)
-        side = (round(self.card.region / zoom[0]), round(self.card.region / zoom[1]))
-        centre = centre or heart_centre(data)
-        rows, columns = square_around(centre, side, data.shape[2:])
+        looked_at = self.view(data, spacing_mm=spacing_mm, centre=centre)
+        rows, columns, size = looked_at.rows, looked_at.columns, looked_at.size
         view = data[:, :, rows, columns]
-        size = _working_size(view.shape[2:], zoom)
         labels = np.zeros(data.shape, np.uint8)
         on_progress(0, frames * slices, "segmenting")
         for z in range(slices):
             cine = torch.from_numpy(normalise(np.asarray(view[:, z])))[:, None]
             parts = []
             for first in range(0, frames, BATCH):
-                parts.append(self._probabilities(cine[first : first + BATCH], size))
+                parts.append(self._seen(cine[first : first + BATCH], size, views))
                 done = z * frames + min(first + BATCH, frames)
                 on_progress(done, frames * slices, "segmenting")
             labels[:, z, rows, columns] = _steadied(np.concatenate(parts)).argmax(1)
+        return one_heart(self._structures()[labels], centre=looked_at.centre, reach=looked_at.reach)
+
+    def view(
+        self,
+        data: np.ndarray,
+        *,
+        spacing_mm: tuple[float, float, float] | None = None,
+        centre: tuple[float, float] | None = None,
+    ) -> View:
+        """What of every picture the network is shown; arguments as for `label`."""
+        pixel = spacing_mm[1:] if spacing_mm is not None else _assumed_pixel(data.shape[2:])
+        zoom = (pixel[0] / self.card.pixel_mm, pixel[1] / self.card.pixel_mm)
+        side = (round(self.card.region / zoom[0]), round(self.card.region / zoom[1]))
+        centre = centre or heart_centre(data)
+        rows, columns = square_around(centre, side, data.shape[2:])
+        shown = (rows.stop - rows.start, columns.stop - columns.start)
         reach = _REACH * (side[0] + side[1]) / 2
-        return one_heart(self._structures()[labels], centre=centre, reach=reach)
+        return View(rows, columns, _working_size(shown, zoom), centre, reach)
 
     def opinion(
         self,
@@ -130,11 +205,10 @@ class Segmenter:
         frames: Sequence[int],
         on_progress: Progress = silent,
     ) -> SecondOpinion:
-        """Label the same heart seen in mirrors, and say how far the answers agree.
+        """Label the same heart from every view by itself, and say how far the answers agree.
 
         A network that knows what it sees gives the same heart upside down and
-        mirrored; where it guesses, the answers part (test-time augmentation,
-        Wang et al. 2019).
+        mirrored; where it guesses, the answers part.
 
         Parameters
         ----------
@@ -149,18 +223,12 @@ class Segmenter:
         """
         picked, first = data[list(frames)], labels[list(frames)]
         centre = heart_centre(data)
-        rows, columns = data.shape[2:]
-        again = []
-        for done, axes in enumerate(_MIRRORS):
-            on_progress(done, len(_MIRRORS), "second opinion")
-            mirrored = (
-                rows - 1 - centre[0] if 2 in axes else centre[0],
-                columns - 1 - centre[1] if 3 in axes else centre[1],
-            )
-            seen = self.label(np.flip(picked, axes), spacing_mm=spacing_mm, centre=mirrored)
-            again.append(np.flip(seen, axes))
-        on_progress(len(_MIRRORS), len(_MIRRORS), "second opinion")
-        return SecondOpinion.between(first, again, calibration=self._calibration())
+        answers = []
+        for done, view in enumerate(_OPINIONS):
+            on_progress(done, len(_OPINIONS), "second opinion")
+            answers.append(self.label(picked, spacing_mm=spacing_mm, centre=centre, views=(view,)))
+        on_progress(len(_OPINIONS), len(_OPINIONS), "second opinion")
+        return SecondOpinion.between(first, answers, calibration=self._calibration())
 
     def _calibration(self) -> dict[int, tuple[float, float]]:
         checked = self.card.results.get("second_opinion", {}).get("calibration", {})
@@ -171,6 +239,15 @@ class Segmenter:
         for channel, structure in self.card.structures.items():
             table[channel] = structure
         return table
+
+    def _seen(
+        self, images: Tensor, size: tuple[int, int], views: Sequence[Flips]
+    ) -> NDArray[np.float32]:
+        """Mean of the probabilities from the views, (batch, 1, y, x) to (batch, class, y, x)."""
+        seen = [
+            np.flip(self._probabilities(torch.flip(images, view), size), view) for view in views
+        ]
+        return np.mean(seen, axis=0, dtype=np.float32)
 
     def _probabilities(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
         """Softmax of the scores, (batch, 1, y, x) to (batch, class, y, x), halving the batch when memory is short."""
@@ -197,17 +274,8 @@ class Segmenter:
                     raise
 
     def _forward(self, images: Tensor, size: tuple[int, int]) -> NDArray[np.float32]:
-        shape = images.shape[-2:]
         with torch.inference_mode():
-            x = images.to(self.device)
-            if tuple(shape) != size:
-                x = functional.interpolate(x, size, mode="bilinear", antialias=True)
-            bottom, right = (-size[0]) % STRIDE, (-size[1]) % STRIDE
-            logits = self.network(functional.pad(x, (0, right, 0, bottom)))[
-                ..., : size[0], : size[1]
-            ]
-            if tuple(shape) != size:
-                logits = functional.interpolate(logits, shape, mode="bilinear")
+            logits = PicturesToLogits(self.network, size)(images.to(self.device))
             return functional.softmax(logits.float(), 1).cpu().numpy()
 
     def _say(self, sentence: str) -> None:

@@ -47,6 +47,10 @@ class SegmenterRecipe:
     taught
         Whether the starting weights stay as a teacher of the structures that a
         picture does not know; see `PartialLabelLoss`.
+    start_share
+        Share of the starting weights in the final ones. Between the two lies a
+        network that knows the new pictures and forgot little of what it knew
+        of others (Wortsman et al. 2022, eq. 1).
     pixel_mm
         In-plane spacing that the network works at. Below `cohorts.slices.PIXEL_MM`
         pictures are enlarged, which a network with a coarse stride needs.
@@ -76,6 +80,7 @@ class SegmenterRecipe:
     structures: int = 1
     phantoms: int = 0
     taught: bool = False
+    start_share: float = 0.0
     pixel_mm: float = PIXEL_MM
     crop: int = 160
     region: int | None = None
@@ -133,6 +138,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     | {
         "phantoms": 160,
         "taught": True,
+        "start_share": 0.3,
         "turned": 0.2,
         "bend": 3.0,
         "epochs": 36,
@@ -245,7 +251,8 @@ def train_segmenter(
     ------
     BundleError
         When `run_dir` holds the checkpoint of another recipe, `start` the
-        weights of another network, or a taught recipe has no `start`.
+        weights of another network, or there is no `start` where the recipe
+        keeps something of it.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
@@ -256,7 +263,7 @@ def train_segmenter(
         shuffle=True,
         drop_last=len(data) > recipe.batch_size,
     )
-    module = SegmenterModule(recipe, teacher=_teacher(recipe, start))
+    module = SegmenterModule(recipe, teacher=_started(recipe, start) if recipe.taught else None)
     if start is not None:
         _begin_with(module.network, start)
     checkpoint = run_dir / "last.ckpt"
@@ -282,17 +289,18 @@ def train_segmenter(
     trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
     # The file holds the averaged weights; after a resume the module may hold the last ones.
     kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
+    if recipe.start_share:
+        _mix_in(kept.network, _started(recipe, start), recipe.start_share)
     return kept.network.eval()
 
 
-def _teacher(recipe: SegmenterRecipe, start: Path | None) -> torch.nn.Module | None:
-    if not recipe.taught:
-        return None
+def _started(recipe: SegmenterRecipe, start: Path | None) -> torch.nn.Module:
+    """The network as the training found it."""
     if start is None:
         raise BundleError("this recipe keeps what its starting weights know; say which: --start.")
-    teacher = recipe.build().requires_grad_(False).eval()
-    _begin_with(teacher, start)
-    return teacher
+    network = recipe.build().requires_grad_(False).eval()
+    _begin_with(network, start)
+    return network
 
 
 def _begin_with(network: torch.nn.Module, start: Path) -> None:
@@ -302,6 +310,15 @@ def _begin_with(network: torch.nn.Module, start: Path) -> None:
         raise BundleError(
             f"{start} cannot be started from: it does not hold the weights of this recipe's network."
         ) from error
+
+
+def _mix_in(network: torch.nn.Module, first: torch.nn.Module, share: float) -> None:
+    before = first.state_dict()
+    mixed = {
+        name: torch.lerp(value, before[name], share) if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    network.load_state_dict(mixed)
 
 
 class _Redraw(lightning.Callback):
@@ -348,10 +365,11 @@ def _pictures(
 
 
 def _check_same_training(checkpoint: Path, recipe: SegmenterRecipe) -> None:
-    """Only the number of epochs may change when a training goes on."""
+    """Only what comes to bear at its end may change when a training goes on."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["hyper_parameters"]
     now = asdict(recipe)
-    differing = sorted(k for k in now if k != "epochs" and saved["recipe"].get(k) != now[k])
+    late = ("epochs", "start_share")
+    differing = sorted(k for k in now if k not in late and saved["recipe"].get(k) != now[k])
     if differing:
         raise BundleError(
             f"{checkpoint.parent} holds a training with another {', '.join(differing)}; "

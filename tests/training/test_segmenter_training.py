@@ -5,6 +5,7 @@ import pytest
 import torch
 from imageio.v3 import imwrite
 from lightning.pytorch import Callback
+from safetensors.torch import load_file, save_file
 
 from napari_cardioxai.bundles.bundle import load_network
 from napari_cardioxai.bundles.segmenter import Segmenter
@@ -135,3 +136,25 @@ def test_a_taught_training_asks_for_the_weights_that_teach(pictures, tmp_path):
             run_dir=tmp_path / "run",
             device="cpu",
         )
+
+
+def test_the_final_weights_lie_between_those_at_the_start_and_the_trained_ones(pictures, tmp_path):
+    pairs = sunnybrook_pairs(pictures)[:8]
+    short = replace(SMALL, epochs=1)
+    start = tmp_path / "start.safetensors"
+    save_file(
+        train_segmenter(short, pairs, run_dir=tmp_path / "0", device="cpu").state_dict(), start
+    )
+    ends = [
+        train_segmenter(
+            replace(short, seed=1, start_share=share),
+            pairs,
+            run_dir=tmp_path / "1",
+            start=start,
+            device="cpu",
+        ).state_dict()
+        for share in (0.0, 0.25)
+    ]
+    before = load_file(start)
+    for name, trained in ends[0].items():
+        torch.testing.assert_close(ends[1][name], 0.75 * trained + 0.25 * before[name])
