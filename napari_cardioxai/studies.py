@@ -18,6 +18,7 @@ from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.anatomy.quality import Override, QualityReport, check
 from napari_cardioxai.anatomy.volumes import LV
+from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.errors import ScanError
 from napari_cardioxai.files import replacing_files_in
 from napari_cardioxai.progress import Progress, silent
@@ -27,8 +28,6 @@ from napari_cardioxai.scans.scan import Kind, Scan
 
 if TYPE_CHECKING:  # torch comes with it
     from napari_cardioxai.bundles.opinion import SecondOpinion
-
-DEFAULT_MODEL = "lv-unet"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def available_models() -> list[str]:
     names = [
         n for n, folder in available_bundles().items() if load_card(folder).kind == "segmenter"
     ]
-    return sorted(names, key=lambda name: (name != DEFAULT_MODEL, name))
+    return sorted(names, key=lambda name: (name != DEFAULT_SEGMENTER, name))
 
 
 def available_devices() -> list[str]:
@@ -77,7 +76,7 @@ def available_devices() -> list[str]:
 def segment(
     scan: Scan,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = DEFAULT_SEGMENTER,
     device: str = "auto",
     on_progress: Progress = silent,
 ) -> SegmentationResult:
@@ -158,7 +157,7 @@ def segment_pictures(
     folder: Path,
     out_folder: Path,
     *,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = DEFAULT_SEGMENTER,
     device: str = "auto",
     on_progress: Progress = silent,
 ) -> tuple[int, tuple[str, ...]]:
@@ -222,7 +221,7 @@ def analyze(
     path: Path | Sequence[Path],
     *,
     series: int | None = None,
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path = DEFAULT_SEGMENTER,
     device: str = "auto",
     overrides: Sequence[Override] = (),
     on_progress: Progress = silent,

@@ -3,6 +3,7 @@ import pytest
 
 from napari_cardioxai import studies
 from napari_cardioxai.anatomy.volumes import volume_curve_ml
+from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.scans.catalogue import load_scan
 from napari_cardioxai.scans.contours import contour_masks
 from napari_cardioxai.scans.samples import sample_path
@@ -62,6 +63,6 @@ def test_a_scan_of_another_kind_is_labelled_with_a_warning(analysed):
 
 
 def test_the_default_model_comes_first_and_devices_end_with_the_cpu():
-    assert studies.available_models()[0] == studies.DEFAULT_MODEL
+    assert studies.available_models()[0] == DEFAULT_SEGMENTER
     assert studies.available_devices()[0] == "auto"
     assert studies.available_devices()[-1] == "cpu"

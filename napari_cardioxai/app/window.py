@@ -74,7 +74,7 @@ def segment_when_open(
     cancelled; the panel then says why.
     """
     from napari_cardioxai.app.session import JobState
-    from napari_cardioxai.studies import DEFAULT_MODEL
+    from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 
     dock = study_dock(viewer)
     session = dock.session
@@ -83,7 +83,7 @@ def segment_when_open(
         if status.state is JobState.DONE and session.scan is None:
             return  # the study is read and not on screen yet
         if status.state is JobState.DONE and session.labels_layer is None:
-            dock.actions.segment(model or DEFAULT_MODEL, "auto")
+            dock.actions.segment(model or DEFAULT_SEGMENTER, "auto")
         elif status.state in (JobState.DONE, JobState.CANCELLED, JobState.FAILED):
             session.status_changed.disconnect(follow)
             show_end_diastole(viewer)

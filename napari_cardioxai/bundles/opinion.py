@@ -90,13 +90,10 @@ def _doubtful(labels: NDArray[np.uint8], views: Sequence[NDArray[np.uint8]]) -> 
     scores = {}
     for z in range(labels.shape[1]):
         mine = labels[:, z]
-        if not mine.any() and not any(view[:, z].any() for view in views):
-            continue
-        same = [
-            2
-            * np.count_nonzero((mine == view[:, z]) & (mine > 0))
-            / (np.count_nonzero(mine) + np.count_nonzero(view[:, z]))
-            for view in views
-        ]
-        scores[z] = float(np.mean(same))
+        parts = []
+        for view in views:
+            both = np.count_nonzero(mine) + np.count_nonzero(view[:, z])
+            same = np.count_nonzero((mine == view[:, z]) & (mine > 0))
+            parts.append(2 * same / both if both else 1.0)
+        scores[z] = float(np.mean(parts))
     return tuple(sorted((z for z in scores if scores[z] < DOUBTFUL), key=lambda z: scores[z]))

@@ -23,4 +23,3 @@ Start = Annotated[
 ManifestPath = Annotated[
     Path, typer.Argument(help="CSV or Parquet, one row a subject; paths start at its folder.")
 ]
-DEFAULT_MODEL = "lv-unet"

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.cli.console import print_json, print_rows, progress, say, say_findings
-from napari_cardioxai.cli.options import DEFAULT_MODEL, Device, Json, Model, Series, StudyPath
+from napari_cardioxai.cli.options import Device, Json, Model, Series, StudyPath
 from napari_cardioxai.errors import OutputError
 
 app = typer.Typer()
@@ -48,7 +49,7 @@ def segment(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Label file (.nii.gz), or a folder for pictures.")
     ],
-    model: Model = DEFAULT_MODEL,
+    model: Model = DEFAULT_SEGMENTER,
     device: Device = "auto",
     series: Series = None,
 ) -> None:
@@ -115,7 +116,7 @@ def measure(
 def analyze(
     path: StudyPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    model: Model = DEFAULT_MODEL,
+    model: Model = DEFAULT_SEGMENTER,
     device: Device = "auto",
     series: Series = None,
 ) -> None:

@@ -145,6 +145,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "learning_rate": 1.5e-3,
         "decay_steps": 230,
     },
+    # The left ventricle alone, from real pictures alone.
+    "lv-unet": {},
     "lv-fcn": _FINE | {"network": "lv-fcn", "epochs": 32, "decay_steps": 130},
     "alexnet-fcn": _FINE | {"network": "alexnet-fcn", "epochs": 15, "decay_steps": 60},
 }

@@ -108,7 +108,7 @@ def window(make_napari_viewer, monkeypatch):
     from napari_cardioxai.app.widgets.study import StudyDock
 
     # Importing torch to list models would only make these tests slow.
-    choices = {"models": ["lv-unet"], "devices": ["auto", "cpu"]}
+    choices = {"models": ["heart-unet"], "devices": ["auto", "cpu"]}
     monkeypatch.setattr(
         "napari_cardioxai.app.actions.StudyActions.list_choices",
         lambda self: self.choices_found.emit(choices),

@@ -4,21 +4,27 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from napari_cardioxai.anatomy.label_files import write_labels
 from napari_cardioxai.bundles.bundle import load_network
+from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.bundles.segmenter import Segmenter
 from napari_cardioxai.errors import TrainingError
 from napari_cardioxai.training.job_events import Curves, EventTail, TrainingState, read_run
-from napari_cardioxai.training.job_folder import Look, Order, RunFolder
+from napari_cardioxai.training.job_fields import FieldSpec
+from napari_cardioxai.training.job_folder import Look, Order, RunFolder, TrainingJob
 from napari_cardioxai.training.job_heat import layer_heat
 from napari_cardioxai.training.job_previews import read_preview
+from napari_cardioxai.training.job_search import keep_model, search_jobs, write_runs
 from napari_cardioxai.training.jobs import main, run_job
 
+from ..cohorts.cines import a_cine
 from .discs import disc_job, write_discs
 
 JOBS = [sys.executable, "-m", "napari_cardioxai.training.jobs"]
@@ -185,7 +191,9 @@ def test_a_killed_job_loses_at_most_one_epoch(run):
         "The training stopped unexpectedly; the last checkpoint is kept and Resume goes on from it."
     )
     with_changes(run, epochs=done + 1)
-    assert run_job(run.path)[0] is TrainingState.DONE
+    resumed = subprocess.Popen([*JOBS, str(run.path), "--attached"], stdin=subprocess.PIPE)
+    assert resumed.wait(300) == 0, "also while somebody still holds its standard input"
+    assert states(run)[-1] == "done"
     begun = [e["position"] for e in events(run) if e["event"] == "begin"][-1]
     assert done - 1 <= begun <= done
     assert epochs(run)[-1] == done + 1
@@ -201,14 +209,91 @@ def test_a_job_whose_window_is_gone_stops_by_itself(run):
     assert not run.is_alive
 
 
+def test_a_latent_job_shows_input_against_reconstruction_and_ends_in_a_classifier(tmp_path):
+    rows = ["subject,labels,split,label,large"]
+    for k in range(6):
+        cine = a_cine(frames=24, slices=7, shape=(96, 96), centre_mm=(66.0, 66.0 + k))
+        write_labels(tmp_path / f"{k}.nii.gz", cine)
+        rows.append(f"s{k},{k}.nii.gz,{'val' if k > 3 else 'train'},{k % 2},{k % 2}")
+    (tmp_path / "manifest.csv").write_text("\n".join(rows) + "\n")
+    small = {"latent": 8, "channels": [8, 12], "frame_units": 4, "batch_size": 2}
+    epochs = {"vae_epochs": 1, "primary_epochs": 0, "concept_epochs": 1}
+    values = {**small, **epochs, "precision": "32-true", "concept_columns": "large"}
+    job = TrainingJob(
+        "clough", values, tmp_path / "models" / "rings", tmp_path / "manifest.csv", device="cpu"
+    )
+    run = RunFolder(tmp_path / "runs" / "rings")
+    run.write_job(job)
+    run.set_look(Look(picture=1))
+    state, text = run_job(run.path)
+    assert state is TrainingState.DONE, text
+    shown = read_preview(run.previews / "latest.npz")
+    assert (shown.kind, shown.picture, shown.pictures, shown.position) == ("latent", 1, 2, 2.0)
+    assert shown.caption.startswith("s5: Dice of the structures 0.")
+    given, made = shown.panels[0:4], shown.panels[4:8]
+    assert len(shown.panels) == 3 * 2 * 4, "slices, given and decoded, frames"
+    assert all(set(np.unique(p.labels)) == {0, 1, 2, 3} for p in given)
+    assert all(p.title.startswith("decoded") and p.labels.shape == (80, 80) for p in made)
+    stages = [e["stage"] for e in events(run) if e["event"] == "step"]
+    assert (stages[0], stages[-1]) == ("vae", "concepts")
+    assert [c.name for c in LatentClassifier.load(job.output, device="cpu").card.concepts] == [
+        "large"
+    ]
+
+
 def test_recipes_are_described_in_plain_types(capsys):
     assert main(["--recipes"]) == 0
     said = json.loads(capsys.readouterr().out)
     recipes = {recipe["name"]: recipe for recipe in said["recipes"]}
     assert {"heart-unet", "lv-fcn", "clough", "crt"} <= recipes.keys()
     assert not recipes["heart-unet"]["needs_data"] and recipes["lv-fcn"]["needs_data"]
-    assert "lv-unet" in [model["name"] for model in said["models"]]
+    assert "heart-unet" in [model["name"] for model in said["models"]]
     assert {"auto", "cpu"} <= set(said["devices"])
+
+
+def test_a_field_takes_what_is_within_its_limits_and_says_what_it_takes():
+    rate = FieldSpec("learning_rate", "Learning rate", "number", 0.1, low=1e-7, high=1)
+    share = FieldSpec("kept", "Kept apart", "whole", 20, unit="%", low=0, high=50)
+    widths = FieldSpec("channels", "Widths", "wholes", [8, 12], optional=True)
+    seed = FieldSpec("seed", "Seed", "whole", 0, low=0, high=2**31 - 1)
+    assert (rate.parse("1e-3"), share.parse(" 50 "), widths.parse("8,16")) == (0.001, 50, [8, 16])
+    assert widths.parse("") is None
+    assert replace(widths, optional=False, default=[]).parse("") == []
+    assert rate.parse_several("0.1, 0.2, 0.1") == [0.1, 0.2]
+    assert [f.range_text for f in (rate, share, widths, seed)] == ["1e-07–1", "0–50 %", "", "≥ 0"]
+    for spec, text, complaint in (
+        (rate, "2", "Learning rate cannot be 2; give a number, 1e-07 to 1."),
+        (rate, "nan", "Learning rate cannot be nan; give a number, 1e-07 to 1."),
+        (share, "2.5", "Kept apart cannot be '2.5'; give a whole number, 0 to 50 %."),
+        (share, "", "Kept apart is missing; give a whole number, 0 to 50 %."),
+    ):
+        with pytest.raises(TrainingError) as found:
+            spec.parse(text)
+        assert str(found.value) == complaint
+
+
+def test_a_search_numbers_its_runs_and_one_of_its_models_can_be_kept(tmp_path, pictures):
+    job = disc_job(tmp_path, data=pictures)
+    jobs = search_jobs(job, {"learning_rate": [0.1, 0.2], "batch_size": [2, 4, 8, 16, 32]})
+    runs = write_runs(jobs, tmp_path / "runs")
+    assert [run.name for run in runs[::9]] == ["discs-01", "discs-10"]
+    last = runs[-1].read_job()
+    assert (last.values["learning_rate"], last.values["batch_size"]) == (0.2, 32)
+    assert last.output == runs[-1].path / "model"
+    with pytest.raises(TrainingError, match="discs-01 already"):
+        write_runs(jobs, tmp_path / "runs")
+
+    with pytest.raises(TrainingError, match="no finished model"):
+        keep_model(runs[3], tmp_path / "models" / "best")
+    model = runs[3].path / "model"
+    model.mkdir()
+    (model / "card.json").write_text('{"name": "model", "kind": "segmenter"}')
+    (model / "weights.safetensors").write_bytes(b"weights")
+    keep_model(runs[3], tmp_path / "models" / "best")
+    kept = json.loads((tmp_path / "models" / "best" / "card.json").read_text())
+    assert kept == {"name": "best", "kind": "segmenter"}
+    with pytest.raises(TrainingError, match="already"):
+        keep_model(runs[3], tmp_path / "models" / "best")
 
 
 class TwoLayers(nn.Sequential):
