@@ -138,7 +138,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     | {
         "phantoms": 160,
         "taught": True,
-        "start_share": 0.3,
+        "start_share": 0.2,
         "turned": 0.2,
         "bend": 3.0,
         "epochs": 36,
