@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from napari_cardioxai.bundles.card import CARDS, Card
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.files import replacing
+from napari_cardioxai.networks.classifiers import CLASSIFIERS
 from napari_cardioxai.networks.latent import LATENT_MODELS
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 
@@ -26,6 +27,7 @@ EXTRAS = "extras.safetensors"
 NETWORKS: Mapping[str, Mapping[str, Callable[..., nn.Module]]] = {
     "segmenter": SEGMENTERS,
     "latent-classifier": LATENT_MODELS,
+    "image-classifier": CLASSIFIERS,
 }
 """Architectures by kind of model and by the name that a card carries."""
 

@@ -7,6 +7,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from napari_cardioxai.cohorts.image_input import InputSpec
 from napari_cardioxai.cohorts.normalisation import NormalisationSpec
 from napari_cardioxai.errors import BundleError, CohortError
 
@@ -23,7 +24,8 @@ class Card:
         Key in lists and on the command line; a line for people.
     kind
         What it does, a key of `CARDS`: "segmenter" labels slices,
-        "latent-classifier" reads whole cycles of labels.
+        "latent-classifier" reads whole cycles of labels, "image-classifier"
+        pictures or volumes.
     network, network_params
         Architecture (a key of the networks room) and its arguments.
     data, licence, split
@@ -146,6 +148,9 @@ class LatentCard(Card):
         Probability, after the temperature, from which on the decision is
         `classes[1]`, with `youden_index`, `sensitivity` and `specificity` on
         the subjects that it was chosen on; under `value`.
+    concept_thresholds
+        Probability from which on a concept is called present, by its name; 0.5
+        where it is not named.
     baseline
         Logistic regression on measured biomarkers, to be shown beside; None
         when there is none.
@@ -159,8 +164,13 @@ class LatentCard(Card):
     concepts: tuple[ConceptSlice, ...] = ()
     temperature: float = 1.0
     threshold: dict[str, float]
+    concept_thresholds: dict[str, float] = field(default_factory=dict)
     baseline: dict[str, Any] | None = None
     seed: int = 0
+
+    def concept_threshold(self, name: str) -> float:
+        """Probability from which on a concept is called present."""
+        return self.concept_thresholds.get(name, 0.5)
 
     @classmethod
     def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
@@ -172,6 +182,9 @@ class LatentCard(Card):
                 "concepts": tuple(ConceptSlice(**one) for one in values.get("concepts", ())),
                 "temperature": float(values.get("temperature", 1.0)),
                 "threshold": {k: float(v) for k, v in values["threshold"].items()},
+                "concept_thresholds": {
+                    str(k): float(v) for k, v in values.get("concept_thresholds", {}).items()
+                },
             }
         except (AttributeError, TypeError, ValueError, CohortError) as error:
             raise BundleError(
@@ -192,5 +205,59 @@ class LatentCard(Card):
         return parsed
 
 
-CARDS: Mapping[str, type[Card]] = {"segmenter": SegmenterCard, "latent-classifier": LatentCard}
+@dataclass(frozen=True, kw_only=True)
+class ImageClassifierCard(Card):
+    """The card of a model that puts pictures or volumes into classes.
+
+    Attributes
+    ----------
+    input
+        What they are brought to.
+    classes
+        Names in the order of the logits.
+    temperature
+        Logits are divided by it (Guo et al. 2017).
+    seed
+        Of the training.
+    """
+
+    kind: str = "image-classifier"
+    input: InputSpec
+    classes: tuple[str, ...]
+    temperature: float = 1.0
+    seed: int = 0
+
+    @classmethod
+    def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
+        try:
+            parsed = {
+                **values,
+                "input": InputSpec.from_json(values["input"]),
+                "classes": tuple(map(str, values["classes"])),
+                "temperature": float(values.get("temperature", 1.0)),
+            }
+        except (AttributeError, KeyError, TypeError, ValueError, CohortError) as error:
+            raise BundleError(
+                f"{where}: input, classes or temperature are not what they should be ({error})."
+            ) from error
+        params = values["network_params"]
+        if (params.get("classes"), params.get("spatial_dims")) != (
+            len(parsed["classes"]),
+            parsed["input"].dims,
+        ):
+            raise BundleError(
+                f"{where}: the network's classes and dimensions are not those of the card."
+            )
+        if len(set(parsed["classes"])) != len(parsed["classes"]) or not parsed["temperature"] > 0:
+            raise BundleError(
+                f"{where}: every class needs a name of its own, and the temperature must be positive."
+            )
+        return parsed
+
+
+CARDS: Mapping[str, type[Card]] = {
+    "segmenter": SegmenterCard,
+    "latent-classifier": LatentCard,
+    "image-classifier": ImageClassifierCard,
+}
 """Classes by the kind that a card names."""

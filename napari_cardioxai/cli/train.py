@@ -24,6 +24,9 @@ Settings = Annotated[
     typer.Option("--set", help="FIELD=VALUE of the recipe, such as beta=0.1; repeatable."),
 ]
 Paper = Annotated[bool, typer.Option("--paper", help="The paper's settings, not the tuned ones.")]
+StartModel = Annotated[
+    str | None, typer.Option("--start", help="Latent classifier whose autoencoder to start from.")
+]
 RunDir = Annotated[
     Path | None, typer.Option(help="Checkpoints, metrics and cached sequences [runs/NAME].")
 ]
@@ -84,6 +87,7 @@ def train_clough(
     data: LatentData,
     output: ModelFolder,
     epochs: Epochs = None,
+    start: StartModel = None,
     resume: Resume = False,
     paper: Paper = False,
     label: Label = "label",
@@ -104,6 +108,7 @@ def train_crt(
     data: LatentData,
     output: ModelFolder,
     epochs: Epochs = None,
+    start: StartModel = None,
     resume: Resume = False,
     paper: Paper = False,
     label: Label = "label",
@@ -125,6 +130,7 @@ def _train_latent(
     data: Path,
     output: Path,
     epochs: int | None,
+    start: str | None,
     resume: bool,
     paper: bool,
     label: str,
@@ -136,6 +142,7 @@ def _train_latent(
     device: str,
     devices: int,
 ) -> None:
+    from napari_cardioxai.bundles.latent import LatentClassifier
     from napari_cardioxai.cohorts.manifest import read_manifest
     from napari_cardioxai.training.latent import CHECKPOINT, EpochReport, is_unfinished
     from napari_cardioxai.training.latent_bundle import CLASSES, make_latent_bundle
@@ -169,6 +176,7 @@ def _train_latent(
             label=label,
             classes=classes or CLASSES[recipe],
             licence=licence,
+            start=None if start is None else LatentClassifier.load(start, device="cpu"),
             device=device,
             devices=devices,
             command=command_line(),

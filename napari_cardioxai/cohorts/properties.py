@@ -47,10 +47,15 @@ NOT_ANATOMY = (
 
 
 def property_title(name: str) -> str:
-    """A property or column as it is printed."""
+    """A property or column as it heads a figure or a row, with its unit."""
+    return NAMES.get(name) or property_name(name)
+
+
+def property_name(name: str) -> str:
+    """A property or column as it stands in a sentence, without its unit."""
     own, mark, rest = name.partition(": ")
-    title = NAMES.get(own, own)
-    return f"{title.split(' (')[0]} {rest}" if mark else title
+    title = NAMES.get(own, own).split(" (")[0]
+    return f"{title} {rest}" if mark else title
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from napari_cardioxai.cohorts.properties import SHARES, property_title
+from napari_cardioxai.cohorts.properties import SHARES, property_name
 from napari_cardioxai.cohorts.shortcuts import TOGETHER, Shortcut
 
 FEWEST_SHARE = 0.15  # of the rarer value; below, a label or concept is imbalanced
@@ -152,7 +152,7 @@ def _of_structures(properties: pd.DataFrame) -> list[CohortWarning]:
         shares = properties[name].dropna()
         lacking = shares.index[shares == 0]
         if 0 < len(lacking) < len(shares):
-            title = property_title(name)
+            title = property_name(name)
             text = (
                 f"{title} is labelled nowhere in {len(lacking)} of {len(shares)} subjects, "
                 f"the first {lacking[0]}: a model would learn who labelled them."
@@ -166,7 +166,7 @@ def _of_shortcuts(shortcuts: Sequence[Shortcut], label: str) -> list[CohortWarni
     for shortcut in shortcuts:
         if not shortcut.threatens:
             continue
-        said = property_title(shortcut.name)
+        said = property_name(shortcut.name)
         said = said[:1].upper() + said[1:]
         if shortcut.name == TOGETHER:
             said = "What is not anatomy, taken together,"

@@ -31,6 +31,9 @@ from napari_cardioxai.networks.latent_time import TIME_MODELS
 CONCEPT_UNITS = 64
 """Width of the layer where concepts are read (Clough et al. 2019, Fig. 1)."""
 
+AUTOENCODER = ("stem", "down", "posterior", "prior_to_map", "up", "to_patches")
+"""Parts of a network without its classifiers, by the first part of their names."""
+
 _FRAMES_AT_ONCE = 64  # a working set that stays in a processor's cache: 1.3 times as fast as 256
 
 
@@ -131,7 +134,8 @@ class LatentHeart(nn.Module):
             self.to_patches = nn.Conv2d(channels[0], slices * per_slice * patch**2, 1)
             self.to_pixels = PatchesToPixels(channels=per_slice, slices=slices, patch=patch)
 
-        self.frame_layer = nn.Sequential(nn.Linear(latent, frame_units), nn.ReLU())
+        # Linear: what moves shows as a difference of frames, which a ReLU between would hide.
+        self.frame_layer = nn.Linear(latent, frame_units)
         self.over_time = TIME_MODELS[time](frames=frames, units=frame_units)
         together = self.over_time.features
         widths = (together, *hidden)
@@ -250,6 +254,30 @@ class LatentHeart(nn.Module):
         ]
         return torch.cat(logits, 1)
 
+    def concept_features(self, z: Tensor) -> tuple[list[Tensor], Tensor]:
+        """First layer of each concept classifier, (b, units) each, and the logits, (b, K)."""
+        hidden, logits = [], []
+        for classifier, (start, length) in zip(
+            self.concept_classifiers, self.concept_slices, strict=True
+        ):
+            flatten, dropout, dense = classifier.children()
+            first, *others = dense.children()
+            made = first(dropout(flatten(z[..., start : start + length])))
+            hidden.append(made)
+            for layer in others:
+                made = layer(made)
+            logits.append(made)
+        return hidden, torch.cat(logits, 1)
+
+    @property
+    def concept_widths(self) -> list[int]:
+        """Units of the first layer of each concept classifier."""
+        layers = [
+            next(layer for layer in classifier.modules() if isinstance(layer, nn.Linear))
+            for classifier in self.concept_classifiers
+        ]
+        return [layer.out_features for layer in layers]
+
     def output_layers(self) -> list[nn.Linear]:
         """The last layer of the primary and of each concept classifier."""
         return [
@@ -273,6 +301,12 @@ class LatentHeart(nn.Module):
 
 LATENT_MODELS: Mapping[str, Any] = {"latent-heart": LatentHeart}
 """Architectures by the name that a model card carries."""
+
+
+def channels_last(network: LatentHeart) -> LatentHeart:
+    """The network with its convolutions in the order of memory that they are fastest in."""
+    placed: LatentHeart = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
 
 
 def check_concept_slices(concepts: Sequence[tuple[int, int]], latent: int) -> None:
@@ -311,9 +345,11 @@ def _check(size: int, patch: int, channels: Sequence[int], reads: str, time: str
 
 
 __all__ = [
+    "AUTOENCODER",
     "CONCEPT_UNITS",
     "LATENT_MODELS",
     "LatentHeart",
+    "channels_last",
     "check_concept_slices",
     "pixels_to_patches",
 ]

@@ -11,15 +11,26 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 
-class Concatenation(nn.Flatten):
+class TimeModel(nn.Module):
+    """Frames (b, t, units) to one vector a sequence, (b, `features`)."""
+
+    features: int
+
+
+class Concatenation(TimeModel):
     """All frames side by side, as Clough et al. 2019 and Puyol-Antón et al. 2020 do."""
 
     def __init__(self, *, frames: int, units: int) -> None:
         super().__init__()
+        self.flatten = nn.Flatten()
         self.features = frames * units
 
+    def forward(self, x: Tensor) -> Tensor:
+        """One long vector."""
+        return self.flatten(x)
 
-class Recurrence(nn.Module):
+
+class Recurrence(TimeModel):
     """An LSTM over the frames; its last hidden state."""
 
     def __init__(self, *, frames: int, units: int) -> None:
@@ -32,7 +43,7 @@ class Recurrence(nn.Module):
         return self.lstm(x)[0][:, -1]
 
 
-class Convolution(nn.Module):
+class Convolution(TimeModel):
     """Two 1-D convolutions of stride 2 over time, circular because the heart comes round again."""
 
     def __init__(self, *, frames: int, units: int) -> None:
@@ -49,7 +60,7 @@ class Convolution(nn.Module):
         return self.flatten(self.relu2(self.conv2(self.relu1(self.conv1(x.transpose(1, 2))))))
 
 
-TIME_MODELS: Mapping[str, Callable[..., nn.Module]] = {
+TIME_MODELS: Mapping[str, Callable[..., TimeModel]] = {
     "concat": Concatenation,
     "lstm": Recurrence,
     "conv": Convolution,

@@ -22,9 +22,13 @@ from napari_cardioxai.phantom.heart import (
     Papillary,
     Tilt,
 )
-from napari_cardioxai.phantom.lesions import LESIONS, Build
+from napari_cardioxai.phantom.lesions import LESIONS, Build, ejecting_less
 from napari_cardioxai.phantom.ranges import RANGES, ClassRanges, HeartClass, Normal
 from napari_cardioxai.phantom.volume_curve import MS_PER_MIN, PhantomError, VolumeCurve
+
+# A septum that flashes and a scar may leave too little wall for the stroke volume: as often as
+# needed a part of it is taken away.
+_CUT, _MOST_CUTS, _TRIED_FRAMES = 0.08, 12, 40
 
 
 @dataclass(frozen=True)
@@ -207,6 +211,25 @@ def _draw_papillaries(rng: np.random.Generator) -> tuple[Papillary, ...]:
 
 
 def _fit(build: Build) -> Heart:
+    """Build the heart; one that has too little wall left to contract ejects less."""
+    for _ in range(_MOST_CUTS):
+        heart = _tilted(build)
+        if build.dyssynchrony is None or _can_beat(heart):
+            return heart
+        build = ejecting_less(build, _CUT)
+    return _tilted(build)
+
+
+def _can_beat(heart: Heart) -> bool:
+    """Whether the walls can follow the volume curve all the way."""
+    try:
+        heart.beat(heart.lv.frame_times_ms(_TRIED_FRAMES))
+    except PhantomError:
+        return False
+    return True
+
+
+def _tilted(build: Build) -> Heart:
     """Build the heart, with as little less tilt of the valve planes as a wide heart needs."""
     shape = build.shape
     for _ in range(8):

@@ -16,7 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -91,7 +91,7 @@ def generate(
     rows: dict[int, dict[str, Any]] = {}
     try:
         on_progress(0, subjects, "subjects")
-        for index, row in _rows(job, subjects, workers or os.cpu_count() or 1):
+        for index, row in written_rows(job, subjects, workers or os.cpu_count() or 1):
             rows[index] = row
             on_progress(len(rows), subjects, "subjects")
         with replacing(manifest) as beside, beside.open("w", newline="", encoding="utf-8") as file:
@@ -241,7 +241,14 @@ def _listed(values: np.ndarray) -> Any:
     return rounded.tolist()
 
 
-def _rows(job: _Job, subjects: int, workers: int) -> Iterator[tuple[int, dict[str, Any]]]:
+class Job(Protocol):
+    """Makes any subject of a cohort; is sent to other processes."""
+
+    def write(self, index: int) -> dict[str, Any]:
+        """Make one subject, write its files and return its row of the manifest."""
+
+
+def written_rows(job: Job, subjects: int, workers: int) -> Iterator[tuple[int, dict[str, Any]]]:
     """Rows as they are ready, in any order."""
     if workers <= 1 or subjects == 1:
         for index in range(subjects):
@@ -264,7 +271,7 @@ def _rows(job: _Job, subjects: int, workers: int) -> Iterator[tuple[int, dict[st
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _work(job: _Job, indices: list[int]) -> list[tuple[int, dict[str, Any]]]:
+def _work(job: Job, indices: list[int]) -> list[tuple[int, dict[str, Any]]]:
     return [(index, job.write(index)) for index in indices]
 
 

@@ -211,7 +211,7 @@ def ischaemia(build: Build, rng: np.random.Generator) -> Build:
     weak = {s: build.shape.contraction[s - 1] * (1 - severity) for s in segments}
     thin = {s: build.shape.wall_mm[s - 1] * (1 - THINNING * severity) for s in segments}
     build = build.with_segments("contraction", weak).with_segments("wall_mm", thin)
-    build = _ejecting_less(build, LOST_EJECTION * severity * len(segments) / 16)
+    build = ejecting_less(build, LOST_EJECTION * severity * len(segments) / 16)
     return build.noting(
         territory=territory, ischaemic_segments=list(segments), ischaemia_severity=severity
     )
@@ -233,7 +233,7 @@ def _worn(build: Build, rng: np.random.Generator, *, severity: float) -> Build:
     return replace(build, lv=lv).noting(filling_severity=severity)
 
 
-def _ejecting_less(build: Build, lost: float) -> Build:
+def ejecting_less(build: Build, lost: float) -> Build:
     """Both ventricles eject the part `lost` of the stroke volume less, from the same EDV."""
     lv, rv = (
         replace(curve, esv_ml=curve.esv_ml + lost * curve.sv_ml) for curve in (build.lv, build.rv)

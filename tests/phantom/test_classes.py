@@ -1,14 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_cardioxai.phantom.classes import (
-    NEIGHBOURS,
-    TERRITORIES,
-    Case,
-    HeartClass,
-    Variation,
-    draw_case,
-)
+from napari_cardioxai.phantom.classes import Case, Variation, draw_case
+from napari_cardioxai.phantom.lesions import NEIGHBOURS, TERRITORIES
+from napari_cardioxai.phantom.ranges import HeartClass
 
 COUNT = 25
 
@@ -133,3 +128,21 @@ def test_the_same_generator_state_draws_the_same_patient():
         a, b = (draw_case(kind, np.random.default_rng([29, 4])) for _ in range(2))
         assert a == b
         assert a != draw_case(kind, np.random.default_rng([29, 5]))
+
+
+def _candidate(index: int) -> Case:
+    """A patient of the cohort `crt`, seed 3."""
+    rng = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(index, 0)))
+    return draw_case(HeartClass.CANDIDATE, rng)
+
+
+def test_a_flashing_septum_and_a_scar_that_leave_too_little_wall_cost_ejection():
+    """These two could not eject what their class would have them eject."""
+    for index in (60, 114):
+        case = _candidate(index)
+        assert case.details["flash_mm"] > 0 and case.details["scar_segments"]
+        lv = case.heart.lv
+        beat = case.heart.beat(lv.frame_times_ms(25))
+        assert np.all(beat.surfaces(np.array([0.5 * case.heart.height_mm])).endo_mm >= 0)
+        assert 12 < lv.truth().ef_percent < 35
+        assert case.heart.rv.sv_ml == pytest.approx(lv.sv_ml, rel=0.06)
