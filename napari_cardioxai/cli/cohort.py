@@ -65,3 +65,35 @@ def describe_cohort(
         say(f"{'!' if warning.severity == 'warning' else 'i'} {warning.sentence}")
     for file in files:
         say(str(file))
+
+
+@app.command("pictures")
+def split_pictures(
+    folder: Annotated[Path, typer.Argument(help="Has a folder of images for each class.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Manifest to write, a CSV file.")],
+    share: Annotated[float, typer.Option(help="Part of each class that is held out.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Likeness of near-duplicates [what strangers do not reach]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the images of classes and hold a part out, near-duplicates kept together.
+
+    The manifest has two splits: `split` keeps pictures that show nearly the
+    same on one side, `split_random` does not.
+    """
+    from napari_cardioxai.cohorts.picture_splits import split_pictures as split
+
+    with progress() as on_progress:
+        result = split(
+            folder, output, share=share, seed=seed, threshold=threshold, on_progress=on_progress
+        )
+    if as_json:
+        print_json(result.as_json())
+        return
+    print_rows(result)
+    for note in result.notes:
+        say(note)
+    say(str(output))

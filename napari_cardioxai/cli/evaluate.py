@@ -67,6 +67,111 @@ def evaluate_segmenter(
         print(markdown_table(tables))
 
 
+@app.command("latent")
+def evaluate_latent(
+    bundle: Annotated[
+        str, typer.Argument(help="Name or folder of a latent classifier, such as clough or crt.")
+    ],
+    data: Annotated[Path, typer.Option(help="Manifest of the cohort, CSV or Parquet.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(help="Another latent classifier, judged on the same subjects; repeatable."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Whom to judge on [test where there is one, else all].")
+    ] = None,
+    folds: Annotated[
+        int, typer.Option(help="Train the model's recipe anew so many times: cross-validation.")
+    ] = 0,
+    epochs: Annotated[int | None, typer.Option(help="Of each fold, in all.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of the recipe of each fold; repeatable."),
+    ] = None,
+    keep_autoencoder: Annotated[
+        bool,
+        typer.Option(
+            "--keep-autoencoder", help="Train only the classifiers of each fold; for few subjects."
+        ),
+    ] = False,
+    label: Annotated[str, typer.Option(help="Column of the class: 0, 1 or blank.")] = "label",
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Judge a latent classifier and the biomarker baselines on the same unseen subjects."""
+    from napari_cardioxai.bundles.latent import LatentClassifier
+    from napari_cardioxai.cohorts.manifest import read_manifest
+    from napari_cardioxai.training import latent_evaluation
+    from napari_cardioxai.training.latent_recipe import with_settings
+
+    manifest = read_manifest(data)
+    with progress() as on_progress:
+        first = LatentClassifier.load(bundle, device=device)
+        if folds:
+            if beside or split:
+                fail("--beside and --split belong to finished models; leave them out with --folds.")
+            recipe = with_settings(latent_evaluation.recipe_of(first), setting or [])
+            result = latent_evaluation.cross_validate_latent(
+                recipe if epochs is None else recipe.with_epochs(epochs),
+                manifest,
+                output,
+                folds=folds,
+                label=label,
+                classes=first.card.classes,
+                name=first.card.name,
+                autoencoder=first if keep_autoencoder else None,
+                device=device,
+                on_progress=on_progress,
+            )
+        else:
+            if epochs or setting or keep_autoencoder:
+                fail(
+                    "--epochs, --set and --keep-autoencoder belong to a training; they need --folds."
+                )
+            result = latent_evaluation.evaluate_bundles(
+                [first, *(LatentClassifier.load(name, device=device) for name in beside or [])],
+                manifest,
+                output,
+                label=label,
+                split=split,
+                cache=output / "cache",
+                on_progress=on_progress,
+            )
+    if as_json:
+        print_json(result)
+    else:
+        print((output / "evaluation.md").read_text("utf-8"))
+
+
+@app.command("phantoms")
+def evaluate_phantoms(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Model to label images with; left out, perfect labels are measured."),
+    ] = None,
+    subjects: Annotated[
+        int, typer.Option(min=1, help="Hearts in every row; seven give one of each class.")
+    ] = 14,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Bias and spread of measurements on hearts of known truth, over frame counts and noise."""
+    from napari_cardioxai.training.phantom_accuracy import accuracy_table, markdown_table
+
+    segmenter = None
+    if model is not None:
+        from napari_cardioxai.bundles.segmenter import Segmenter
+
+        segmenter = Segmenter.load(model, device=device)
+    with progress() as on_progress:
+        rows = accuracy_table(segmenter, subjects=subjects, on_progress=on_progress)
+    if as_json:
+        print_json({"model": model, "rows": [row.as_json() for row in rows]})
+    else:
+        print(markdown_table(rows))
+
+
 @app.command("labels")
 def evaluate_labels(
     labels: Annotated[Path, typer.Argument(help="Labels to judge (NIfTI).")],

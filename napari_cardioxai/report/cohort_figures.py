@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,9 +35,9 @@ RECORDING = (
     *("pixel_mm", "slice_mm", "frames", "heart_rate_bpm"),
     *("intensity_mean", "intensity_p99", "blood_intensity", "contrast"),
 )
-_WIDTH = 9.4  # inches, of the page
-_COLUMNS = 4
-_PANEL = 2.35
+PAGE_INCHES = 9.4
+_NARROW = 6.0  # inches; below, parts stand below each other
+_PANEL = 2.2
 _BAR = 0.28
 _ABOVE: dict[str, Any] = {
     "fontsize": 7,
@@ -47,7 +49,7 @@ _ABOVE: dict[str, Any] = {
 }
 
 
-def shares_figure(description: CohortDescription) -> Figure:
+def shares_figure(description: CohortDescription, *, width_in: float = PAGE_INCHES) -> Figure:
     """Subjects of every label, class, site and split."""
     counts = (
         ("Label", description.label),
@@ -57,38 +59,45 @@ def shares_figure(description: CohortDescription) -> Figure:
     )
     shown = [(title, {k: n for k, n in values.items() if n}) for title, values in counts]
     shown = [(title, values) for title, values in shown if values]
-    longest = min(MOST_ROWS, max(len(values) for _, values in shown))
-    height = 0.7 + _BAR * longest
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    for axes, (title, values) in zip(
-        figure.subplots(1, len(shown), squeeze=False).flat, shown, strict=True
-    ):
+    columns = min(len(shown), _columns(width_in))
+    bars = [min(MOST_ROWS, len(values)) for _, values in shown]
+    longest = [max(bars[k : k + columns]) for k in range(0, len(shown), columns)]  # of each row
+    heights = [0.7 + _BAR * count for count in longest]
+    figure = Figure(figsize=(width_in, sum(heights)), layout="constrained")
+    panels = list(figure.subplots(len(longest), columns, squeeze=False, height_ratios=heights).flat)
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    for number, (axes, (title, values)) in enumerate(zip(panels, shown, strict=False)):
         names = list(values)[:MOST_ROWS]
         _bars(axes, names, [values[name] for name in names], QUIET_INK)
         for row, name in enumerate(names):
             share = values[name] / description.subjects
             axes.text(values[name], row, f" {values[name]} ({share:.0%})", va="center", fontsize=8)
-        axes.set_xlim(0, 1.45 * max(values.values()))
-        axes.set_ylim(longest - 0.5, -0.5)
+        axes.set_xlim(0, 1.7 * max(values.values()))
+        axes.set_ylim(longest[number // columns] - 0.5, -0.5)
         axes.set_title(title, loc="left", fontsize=9, color=INK)
         axes.set_xticks([])
     return figure
 
 
-def structures_figure(description: CohortDescription) -> Figure | None:
+def structures_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Part of the voxels that each structure has, in each group; None without labels."""
-    names = [name for name in SHARES.values() if name in description.properties]
+    names = {value: name for value, name in SHARES.items() if name in description.properties}
     if not names:
         return None
     groups = _groups(description)
-    figure, panels = _panels(len(names), len(groups))
-    for axes, (value, name) in zip(panels, SHARES.items(), strict=False):
+    figure, panels = _panels(len(names), len(groups), width_in)
+    for axes, (value, name) in zip(panels, names.items(), strict=True):
         _boxes(axes, description.properties[name], groups, STRUCTURE_COLOURS[value])
         axes.set_title(property_title(name), loc="left", fontsize=9, color=INK)
     return figure
 
 
-def ventricle_figure(description: CohortDescription) -> Figure | None:
+def ventricle_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Size of the left ventricle in each group, and its place in the picture."""
     properties = description.properties
     names = [name for name in SIZE if name in properties]
@@ -96,7 +105,7 @@ def ventricle_figure(description: CohortDescription) -> Figure | None:
     if not names or not placed:
         return None
     groups = _groups(description)
-    figure, panels = _panels(len(names) + 1, len(groups))
+    figure, panels = _panels(len(names) + 1, len(groups), width_in)
     for axes, name in zip(panels, names, strict=False):
         _boxes(axes, properties[name], groups, STRUCTURE_COLOURS[1])
         axes.set_title(property_title(name), loc="left", fontsize=9, color=INK)
@@ -123,7 +132,9 @@ def ventricle_figure(description: CohortDescription) -> Figure | None:
     return figure
 
 
-def recording_figure(description: CohortDescription) -> Figure | None:
+def recording_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Spacing, times and intensities, in each site where the manifest has sites."""
     properties = description.properties
     names = [name for name in RECORDING if name in properties and properties[name].nunique() > 1]
@@ -131,20 +142,24 @@ def recording_figure(description: CohortDescription) -> Figure | None:
         return None
     origin = next((name for name in ORIGINS if name in description.groups), None)
     groups = _groups(description, None if origin is None else [origin])
-    figure, panels = _panels(len(names), len(groups))
+    figure, panels = _panels(len(names), len(groups), width_in)
     for axes, name in zip(panels, names, strict=True):
         _boxes(axes, properties[name], groups, "#9fb3c4")
         axes.set_title(property_title(name), loc="left", fontsize=9, color=INK)
     return figure
 
 
-def concepts_figure(description: CohortDescription) -> Figure | None:
+def concepts_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Subjects with and without each concept and those of whom it is not known."""
     concepts = description.concepts[:MOST_ROWS]
     if not concepts:
         return None
-    figure = Figure(figsize=(_WIDTH, 1.0 + _BAR * len(concepts)), layout="constrained")
-    counts, shares = figure.subplots(1, 2, sharey=True)
+    parts_below = width_in < _NARROW
+    height = (1.0 + _BAR * len(concepts)) * (2 if parts_below else 1)
+    figure = Figure(figsize=(width_in, height), layout="constrained")
+    counts, shares = figure.subplots(*((2, 1) if parts_below else (1, 2)), sharey=True)
     rows = np.arange(len(concepts))
     start = np.zeros(len(concepts))
     parts = (("present", WALL_COLOURS[2]), ("absent", "#c9d3dc"), ("unknown", "#ffffff"))
@@ -171,20 +186,25 @@ def concepts_figure(description: CohortDescription) -> Figure | None:
     return figure
 
 
-def correlation_figure(description: CohortDescription) -> Figure | None:
+def correlation_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Heat map of the correlations of label, concepts and a few measurements."""
     table = description.correlations
     if len(table) < 2:
         return None
     side = 2.4 + 0.42 * len(table)
-    figure = Figure(figsize=(min(_WIDTH, side + 1), min(_WIDTH, side)), layout="constrained")
+    figure = Figure(figsize=(min(width_in, side + 1), min(width_in, side)), layout="constrained")
     axes = figure.subplots()
     values = table.to_numpy(float)
     image = axes.imshow(np.ma.masked_invalid(values), cmap="RdBu_r", vmin=-1, vmax=1)
     names = [property_title(str(name)) for name in table.columns]
-    axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+    slant: dict[str, Any] = {"rotation": 40, "ha": "right"}
+    if width_in < side:
+        slant = {"rotation": 90}
+    axes.set_xticks(range(len(names)), names, fontsize=8, **slant)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    if len(table) <= 16:
+    if len(table) <= 16 and width_in >= side:
         for (row, column), value in np.ndenumerate(values):
             text = f"{value:.2f}" if np.isfinite(value) else "–"
             dark = np.isfinite(value) and abs(value) > 0.6
@@ -201,12 +221,14 @@ def correlation_figure(description: CohortDescription) -> Figure | None:
     return figure
 
 
-def shortcuts_figure(description: CohortDescription) -> Figure | None:
+def shortcuts_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """AUC with which each property that is no anatomy tells the label."""
     shortcuts = description.shortcuts[:MOST_ROWS]
     if not shortcuts:
         return None
-    figure = Figure(figsize=(_WIDTH, 1.0 + _BAR * len(shortcuts)), layout="constrained")
+    figure = Figure(figsize=(width_in, 1.0 + _BAR * len(shortcuts)), layout="constrained")
     axes = figure.subplots()
     titles = [
         TOGETHER.capitalize() if s.name == TOGETHER else property_title(s.name) for s in shortcuts
@@ -221,12 +243,15 @@ def shortcuts_figure(description: CohortDescription) -> Figure | None:
     axes.axvline(0.5, color=QUIET_INK, linewidth=0.8)
     axes.axvline(THRESHOLD_AUC, color=WARNING, linewidth=1, linestyle="--")
     axes.set_xlim(min(0.49, reach.min() - 0.01), 1.04)
-    axes.set_xlabel(f"AUC (0.5 is chance, {THRESHOLD_AUC:g} the threshold)", fontsize=8)
+    line = "\n" if width_in < _NARROW else " "
+    axes.set_xlabel(f"AUC (0.5 is chance,{line}{THRESHOLD_AUC:g} the threshold)", fontsize=8)
     _plain(axes)
     return figure
 
 
-def missing_figure(description: CohortDescription) -> Figure | None:
+def missing_figure(
+    description: CohortDescription, *, width_in: float = PAGE_INCHES
+) -> Figure | None:
     """Columns with blank cells, those with most of them first; None where there are none."""
     missing = sorted(
         ((name, count) for name, count in description.missing.items() if count),
@@ -234,7 +259,7 @@ def missing_figure(description: CohortDescription) -> Figure | None:
     )[:MOST_ROWS]
     if not missing:
         return None
-    figure = Figure(figsize=(_WIDTH, 0.7 + _BAR * len(missing)), layout="constrained")
+    figure = Figure(figsize=(width_in, 0.7 + _BAR * len(missing)), layout="constrained")
     axes = figure.subplots()
     _bars(axes, [name for name, _ in missing], [count for _, count in missing], "#9fb3c4")
     for row, (_, count) in enumerate(missing):
@@ -244,6 +269,70 @@ def missing_figure(description: CohortDescription) -> Figure | None:
     axes.set_xlim(0, 1.12 * description.subjects)
     axes.set_xlabel("Subjects without it", fontsize=8)
     return figure
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of a description.
+
+    Attributes
+    ----------
+    title, caption
+        What stands above and below it.
+    draw
+        Called with the description and `width_in`, in inches; None where there is
+        nothing to show.
+    is_narrow
+        Whether it does not gain by the whole width of a page.
+    """
+
+    title: str
+    draw: Callable[..., Figure | None]
+    caption: str = ""
+    is_narrow: bool = False
+
+
+PICTURES = (
+    Picture("Who is in it", shares_figure),
+    Picture(
+        "Structures",
+        structures_figure,
+        "Part of all labelled and unlabelled voxels of a subject's label file, over its frames.",
+    ),
+    Picture("Left ventricle", ventricle_figure),
+    Picture("Recording and intensities", recording_figure),
+    Picture("Concepts", concepts_figure),
+    Picture(
+        "What goes together",
+        correlation_figure,
+        "Pearson's correlation over the subjects that know both; of two concepts it is phi.",
+        is_narrow=True,
+    ),
+    Picture(
+        "Shortcuts",
+        shortcuts_figure,
+        "How well the label follows from what is not the heart: a single number by its rank, "
+        "names and all together by logistic regression, cross-validated. A model that does "
+        "not beat the longest bar has shown nothing.",
+    ),
+    Picture("Missing values", missing_figure),
+)
+"""In the order of the page, and of the window."""
+
+
+def png(figure: Figure, *, dots_per_inch: float) -> bytes:
+    """The figure as a PNG."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dots_per_inch)
+    return stream.getvalue()
+
+
+def three_digits(value: float) -> str:
+    """Three digits without an exponent; whole numbers as they are."""
+    if float(value).is_integer():
+        return f"{value:.0f}"
+    digits = max(0, 2 - int(f"{abs(value):e}".split("e")[1]))
+    return f"{value:.{min(digits, 4)}f}"
 
 
 def _groups(
@@ -262,15 +351,20 @@ def _groups(
     return {"all": pd.Series(True, index=table.index)}
 
 
-def _panels(count: int, groups: int) -> tuple[Figure, list[Axes]]:
-    columns = min(count, _COLUMNS)
+def _panels(count: int, groups: int, width_in: float) -> tuple[Figure, list[Axes]]:
+    columns = min(count, _columns(width_in))
     rows = -(-count // columns)
     height = rows * (0.6 + max(1.3, 0.24 * groups))
-    figure = Figure(figsize=(columns * _PANEL, height), layout="constrained")
+    figure = Figure(figsize=(columns * width_in / _columns(width_in), height), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels[count:]:
         axes.set_visible(False)
     return figure, panels[:count]
+
+
+def _columns(width_in: float) -> int:
+    """Panels beside each other."""
+    return max(1, round(width_in / _PANEL))
 
 
 def _boxes(axes: Axes, values: pd.Series, groups: dict[str, pd.Series], colour: str) -> None:

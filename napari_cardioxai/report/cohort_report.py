@@ -17,7 +17,7 @@ from napari_cardioxai.cohorts.describe import CohortDescription
 from napari_cardioxai.cohorts.properties import property_title
 from napari_cardioxai.cohorts.threats import CohortWarning
 from napari_cardioxai.files import replacing_files_in
-from napari_cardioxai.report import cohort_figures as figures
+from napari_cardioxai.report.cohort_figures import PICTURES, Picture, three_digits
 from napari_cardioxai.report.study_report import RESEARCH_ONLY
 from napari_cardioxai.report.style import PAGE_CSS
 
@@ -63,29 +63,7 @@ def description_page(description: CohortDescription) -> str:
         f'<p class="research">{RESEARCH_ONLY}</p></header>',
         _tiles(description),
         _warnings(description),
-        _section("Who is in it", figures.shares_figure(description)),
-        _section(
-            "Structures",
-            figures.structures_figure(description),
-            "Part of all labelled and unlabelled voxels of a subject's label file, over its frames.",
-        ),
-        _section("Left ventricle", figures.ventricle_figure(description)),
-        _section("Recording and intensities", figures.recording_figure(description)),
-        _section("Concepts", figures.concepts_figure(description)),
-        _section(
-            "What goes together",
-            figures.correlation_figure(description),
-            "Pearson's correlation over the subjects that know both; of two concepts it is phi.",
-            narrow=True,
-        ),
-        _section(
-            "Shortcuts",
-            figures.shortcuts_figure(description),
-            "How well the label follows from what is not the heart: a single number by its rank, "
-            "names and all together by logistic regression, cross-validated. A model that does "
-            "not beat the longest bar has shown nothing.",
-        ),
-        _section("Missing values", figures.missing_figure(description)),
+        *(_section(picture, picture.draw(description)) for picture in PICTURES),
         _table(description),
         _failed(description),
         f'<footer class="quiet"><strong>{RESEARCH_ONLY}</strong></footer>',
@@ -134,14 +112,15 @@ def _warnings(description: CohortDescription) -> str:
 _WORDS = {"warning": "Warning", "info": "Note"}
 
 
-def _section(title: str, figure: Figure | None, caption: str = "", *, narrow: bool = False) -> str:
+def _section(picture: Picture, figure: Figure | None) -> str:
     if figure is None:
         return ""
-    said = f'<p class="quiet">{escape(caption)}</p>' if caption else ""
-    look = "plot narrow" if narrow else "plot"
+    title = escape(picture.title)
+    said = f'<p class="quiet">{escape(picture.caption)}</p>' if picture.caption else ""
+    look = "plot narrow" if picture.is_narrow else "plot"
     return (
         f'<section><h2>{title}</h2><figure class="{look}">'
-        f'<img alt="{escape(title)}" src="{_as_source(figure, title)}"></figure>{said}</section>'
+        f'<img alt="{title}" src="{_as_source(figure, picture.title)}"></figure>{said}</section>'
     )
 
 
@@ -157,9 +136,9 @@ def _table(description: CohortDescription) -> str:
     spreads = [spread for spread in description.spreads if spread.group == "all"]
     rows = "".join(
         f"<tr><td>{escape(property_title(s.property))}</td><td class='number'>{s.count}</td>"
-        f"<td class='number'>{_short(s.mean)}</td><td class='number'>{_short(s.sd)}</td>"
-        f"<td class='number'>{_short(s.median)}</td>"
-        f"<td class='number'>{_short(s.low)} – {_short(s.high)}</td></tr>"
+        f"<td class='number'>{three_digits(s.mean)}</td><td class='number'>{three_digits(s.sd)}</td>"
+        f"<td class='number'>{three_digits(s.median)}</td>"
+        f"<td class='number'>{three_digits(s.low)} – {three_digits(s.high)}</td></tr>"
         for s in spreads
     )
     if not rows:
@@ -187,11 +166,3 @@ def _failed(description: CohortDescription) -> str:
         f'<section><h2>Not readable</h2><table class="facts"><tbody>{rows}</tbody></table>{more}'
         "</section>"
     )
-
-
-def _short(value: float) -> str:
-    """Three digits, without an exponent."""
-    if value == 0:
-        return "0"
-    digits = max(0, 2 - int(f"{abs(value):e}".split("e")[1]))
-    return f"{value:.{min(digits, 4)}f}"
