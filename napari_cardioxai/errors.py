@@ -36,3 +36,7 @@ class TrainingError(CardioxaiError):
 
 class OutputError(CardioxaiError):
     """A result that cannot be written where it was asked for."""
+
+
+class AttributionError(CardioxaiError):
+    """An explanation that the network, the input or the settings do not allow."""

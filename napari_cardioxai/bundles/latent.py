@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from torch import Tensor
 from napari_cardioxai.bundles.bundle import find_bundle, load_extras, load_network
 from napari_cardioxai.bundles.card import LatentCard
 from napari_cardioxai.bundles.devices import resolve_device
+from napari_cardioxai.bundles.training_cloud import TrainingCloud
 from napari_cardioxai.cohorts.normalisation import NormalisationSpec, NormalisedCine
 from napari_cardioxai.errors import BundleError
-from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.networks.latent import LatentHeart, channels_last
 from napari_cardioxai.progress import Progress, silent
 
 BATCH = 8
@@ -90,8 +92,15 @@ class LatentClassifier:
                 f"normalisation makes {card.normalisation.shape}."
             )
         name = resolve_device(device)
-        network = network.to(name).to(memory_format=torch.channels_last)
+        network = channels_last(network.to(name))
         return cls(card, network, name, load_extras(folder))
+
+    @cached_property
+    def cloud(self) -> TrainingCloud | None:
+        """Where the training cohort lies among `latent_summary`s; None where the bundle has none."""
+        if "precision" not in self.extras:
+            return None
+        return TrainingCloud.from_arrays(self.extras, where=Path(self.card.name))
 
     @property
     def spec(self) -> NormalisationSpec:

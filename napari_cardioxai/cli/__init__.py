@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 from napari_cardioxai import __version__
-from napari_cardioxai.cli import bench, cohort, evaluate, phantom, study, train, window
+from napari_cardioxai.cli import (
+    attribute,
+    bench,
+    classify,
+    cohort,
+    concepts,
+    evaluate,
+    phantom,
+    study,
+    train,
+    train_image,
+    window,
+)
 from napari_cardioxai.cli.console import fail, say
 from napari_cardioxai.errors import CardioxaiError
 
@@ -24,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for group in (study, window, phantom, bench):
+for group in (study, classify, attribute, concepts, window, phantom, bench):
     app.add_typer(group.app)
+train.app.command("image")(train_image.train_image)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(cohort.app, name="cohort")

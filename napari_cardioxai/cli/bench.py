@@ -26,12 +26,14 @@ def bench(
     if as_json:
         print_json({"name": name, "figures": figures, "machine": _machine()})
         return
+    for row in figures.pop("rows", []):
+        print("  ".join(f"{_figure(value):<24}" for value in row.values()))
     for key, value in figures.items():
         print(f"{key:<28} {value:.4g}")
     print(", ".join(f"{key} {value}" for key, value in _machine().items()))
 
 
-def _benchmark(name: str) -> Callable[[], dict[str, float]]:
+def _benchmark(name: str) -> Callable[[], dict[str, Any]]:
     """The `run` function of tests/benchmarks/bench_NAME.py in the source checkout."""
     import importlib.util
 
@@ -48,6 +50,10 @@ def _benchmark(name: str) -> Callable[[], dict[str, float]]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.run
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def _machine() -> dict[str, Any]:

@@ -48,6 +48,7 @@ class JobCallback(lightning.Callback):
     ) -> None:
         self._run, self._log, self._control, self._make = run, log, control, preview
         self._began = self._last_step = self._last_preview = time.monotonic()
+        self._stage = ""
         self._waited_s = 0.0
         self._began_at = 0.0
         self._position = 0.0
@@ -70,11 +71,11 @@ class JobCallback(lightning.Callback):
         self._position = trainer.current_epoch + (batch_idx + 1) / batches
         now = time.monotonic()
         rest = max(_STEP_EVERY_S, (now - self._began) / _STEP_EVENTS_AT_FULL_RATE)
-        if now - self._last_step >= rest:
-            self._last_step = now
+        stage = getattr(pl_module, "stage", "")
+        if stage != self._stage or now - self._last_step >= rest:
+            self._last_step, self._stage = now, stage
             loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
             values = {} if loss is None else {"loss": float(loss)}
-            stage = getattr(pl_module, "stage", "")
             self._log.step(self._position, values, self._seconds_left(trainer, now), stage)
         self._obey(trainer)
         look = self._control.look()

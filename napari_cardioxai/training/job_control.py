@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import sys
 import threading
@@ -101,8 +102,10 @@ class JobControl:
                 return
 
     def _listen(self) -> None:
-        while sys.stdin is not None and sys.stdin.buffer.read(1024):
-            pass
+        # Not through `sys.stdin`: a thread that waits in its buffer aborts the interpreter's end.
+        with contextlib.suppress(OSError):
+            while os.read(0, 1024):
+                pass
         self._is_alone.set()
 
 

@@ -17,6 +17,7 @@ from napari_cardioxai.errors import TrainingError
 Kind = Literal["whole", "number", "switch", "choice", "wholes", "text", "structure"]
 
 _ENTRY = re.compile(r"^(?P<names>\w[\w, ]*)\n(?P<text>(?:    .*\n|\n)+)", re.MULTILINE)
+_ENDLESS = 1e6  # limits beyond it are there for the computer only
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class FieldSpec:
         if not text:
             if self.optional:
                 return None
+            if self.kind == "wholes" and not self.default:
+                return []
             raise TrainingError(f"{self.label} is missing; {self._expected}.")
         if self.kind == "switch":
             return self._one_of(text, {"on": True, "off": False, "true": True, "false": False})
@@ -152,6 +155,18 @@ class FieldSpec:
         if low is not None:
             return f"{low}{unit} or more"
         return f"{high}{unit} or less" if high is not None else ""
+
+    @property
+    def range_text(self) -> str:
+        """Limits and unit as short as they can be read: "0–50 %", "≥ 1 epochs", "mm"."""
+        low, high = (None if v is None or v > _ENDLESS else f"{v:g}" for v in (self.low, self.high))
+        if low is not None and high is not None:
+            span = f"{low}–{high}"
+        elif low is not None:
+            span = f"≥ {low}"
+        else:
+            span = "" if high is None else f"≤ {high}"
+        return f"{span} {self.unit}".strip()
 
     @property
     def _expected(self) -> str:

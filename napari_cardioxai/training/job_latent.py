@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_cardioxai.cohorts.manifest import read_manifest
 from napari_cardioxai.errors import TrainingError
-from napari_cardioxai.training.job_fields import FieldSpec, fields_of
+from napari_cardioxai.training.job_fields import FieldSpec, fields_of, plain
 from napari_cardioxai.training.job_folder import Look
 from napari_cardioxai.training.job_previews import Panel, Preview, as_bytes
 from napari_cardioxai.training.job_recipes import JobContext, JobRecipe
@@ -22,8 +22,8 @@ from napari_cardioxai.training.latent_data import TrainingData
 from napari_cardioxai.training.latent_recipe import RECIPES, LatentRecipe, recipe_for
 
 _TITLES = {
-    "clough": "Disease from the cycle, after Clough 2019",
-    "crt": "Response to resynchronisation, after Puyol-Antón 2020",
+    "clough": "Disease, Clough 2019",
+    "crt": "CRT response, Puyol-Antón 2020",
 }
 _BASIC = (
     *("vae_epochs", "primary_epochs", "concept_epochs", "batch_size", "learning_rate"),
@@ -73,12 +73,16 @@ def _train(name: str, context: JobContext, values: Mapping[str, Any]) -> None:
     fields = dict(values)
     label, asked = fields.pop(_LABEL.name), fields.pop("concept_columns")
     names = [part.strip() for part in (asked or "").split(",") if part.strip()]
-    own = [concept.name for concept in _tuned(name).concepts]
+    tuned = _tuned(name)
+    own = [concept.name for concept in tuned.concepts]
+    is_tuned = names == own and fields["latent"] == tuned.latent  # or their slices do not fit
     recipe = recipe_for(
         name,
         columns=set(manifest.table.columns),
-        concepts=None if names == own else names,
-        settings=[f"{k}={_as_setting(v)}" for k, v in fields.items()],
+        concepts=None if is_tuned else names,
+        settings=[
+            f"{k}={_as_setting(v)}" for k, v in fields.items() if v != plain(getattr(tuned, k))
+        ],
     )
     make_latent_bundle(
         recipe,
@@ -123,9 +127,13 @@ def reconstruction(module: lightning.LightningModule, look: Look) -> Preview | N
     made = (decoded.argmax(3).to(torch.uint8) if network.reads == "labels" else decoded).cpu()
     shares = 100 * frames / rows.sequences.shape[1]
     panels = [
-        _panel(f"{what}, {share:.0f} %", picture[t, z], tip=f"{_SLICE_NAMES[z]} slice")
+        _panel(
+            f"{what} {share:.0f} %",
+            picture[t, z],
+            tip=f"{_SLICE_NAMES[z]} slice, {share:.0f} % of the cycle",
+        )
         for z in range(given.shape[2])
-        for what, picture in (("given", given[0]), ("decoded", made[0].numpy()))
+        for what, picture in ((_SLICE_NAMES[z], given[0]), ("decoded", made[0].numpy()))
         for t, share in enumerate(shares)
     ]
     return Preview(
@@ -139,7 +147,7 @@ def reconstruction(module: lightning.LightningModule, look: Look) -> Preview | N
 
 def _panel(title: str, picture: NDArray, *, tip: str) -> Panel:
     if picture.dtype == np.uint8:
-        return Panel(title, tip, image=np.zeros(picture.shape, np.uint8), labels=picture)
+        return Panel(title, tip, labels=picture)
     return Panel(title, tip, image=as_bytes(picture, low=-2.0, high=3.0))
 
 

@@ -80,6 +80,8 @@ class JobRecipe:
     starts_from
         What the card of a model must say for its weights to be begun with:
         network and number of structures; empty when it never does.
+    start_if
+        Fields that, unless off or 0, need weights to begin with.
     run
         Called as `run(context, values)` with values that its form has checked.
     """
@@ -91,6 +93,7 @@ class JobRecipe:
     needs_data: bool
     run: Callable[[JobContext, Mapping[str, Any]], None] = field(repr=False)
     starts_from: Mapping[str, Any] = field(default_factory=dict)
+    start_if: tuple[str, ...] = ()
 
     def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values by field, defaults filled in.
@@ -115,6 +118,7 @@ class JobRecipe:
             "data": self.data,
             "needs_data": self.needs_data,
             "starts_from": dict(self.starts_from),
+            "start_if": list(self.start_if),
         }
 
 

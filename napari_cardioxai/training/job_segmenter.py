@@ -25,6 +25,7 @@ from napari_cardioxai.cohorts.slices import (
     patient_folds,
     sunnybrook_pairs,
 )
+from napari_cardioxai.errors import TrainingError
 from napari_cardioxai.networks.segmentation import STRIDE
 from napari_cardioxai.training.job_fields import FieldSpec, fields_of
 from napari_cardioxai.training.job_folder import Look
@@ -36,16 +37,19 @@ from napari_cardioxai.training.segmenter import RECIPES, SegmenterRecipe, recipe
 from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
 
 _TITLES = {
-    "phantom-unet": "U-Net on drawn hearts (LV, myocardium, RV)",
-    "heart-unet": "U-Net on pictures and drawn hearts (LV, myocardium, RV)",
-    "lv-fcn": "LvFcn of Liu 2021 (LV)",
-    "alexnet-fcn": "AlexNet-style FCN (LV)",
+    "phantom-unet": "U-Net, drawn hearts",
+    "heart-unet": "U-Net, pictures + drawn hearts",
+    "lv-fcn": "LvFcn for the LV, Liu 2021",
+    "alexnet-fcn": "AlexNet-style FCN for the LV",
 }
 _BASIC = ("epochs", "batch_size", "learning_rate", "phantoms", "structures")
 _FIXED = ("network",)
+_KEEPING = ("taught", "start_share")  # keep something of the weights that were begun with
 _NOTES: dict[str, dict[str, Any]] = {
     "network_params": {"label": "Network options"},
     "structures": {"label": "Structures", "choices": (1, 3)},
+    "taught": {"label": "First weights stay as teacher"},
+    "start_share": {"label": "Share of the first weights kept", "min": 0, "max": 1},
     "phantoms": {"label": "Drawn hearts per epoch", "unit": "pictures", "min": 0, "max": 100_000},
     "pixel_mm": {"label": "Pixel size", "unit": "mm", "min": 0.2, "max": 5},
     "crop": {"label": "Training crop", "unit": "pixels", "min": 32, "max": 512},
@@ -92,6 +96,7 @@ def job_recipes() -> Iterator[JobRecipe]:
             data="pictures",
             needs_data=not recipe.phantoms,
             starts_from={"network": recipe.network},
+            start_if=_KEEPING,
             run=partial(_train, name),
         )
 
@@ -100,6 +105,8 @@ def _train(name: str, context: JobContext, values: Mapping[str, Any]) -> None:
     job = context.job
     fields = {k: v for k, v in values.items() if k != _KEPT_APART.name}
     recipe = recipe_for(name, **fields)
+    if job.start is None and any(values[field] for field in _KEEPING):
+        raise TrainingError("this training keeps something of its first weights; choose a model.")
     pairs = [] if job.data is None else sunnybrook_pairs(job.data)
     kept = kept_apart([pair.patient for pair in pairs], values[_KEPT_APART.name])
     held_out = [pair for pair in pairs if pair.patient in kept]

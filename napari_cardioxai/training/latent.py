@@ -15,18 +15,16 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
 from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.files import replacing
-from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.networks.latent import AUTOENCODER, LatentHeart
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.latent_data import SequenceBatches, TrainingData, as_it_is
-from napari_cardioxai.training.latent_module import (
-    LatentModule,
-    positive_weights,
-    take_back_balance,
-)
+from napari_cardioxai.training.latent_heads import positive_weights, take_back_balance
+from napari_cardioxai.training.latent_module import LatentModule
 from napari_cardioxai.training.latent_recipe import LatentRecipe
 
 CHECKPOINT = "last.ckpt"
@@ -65,6 +63,7 @@ def train_latent(
     val: TrainingData | None = None,
     *,
     run_dir: Path,
+    start: Mapping[str, Tensor] | None = None,
     device: str = "auto",
     devices: int | str = 1,
     strategy: str = "auto",
@@ -86,6 +85,8 @@ def train_latent(
         Subjects to watch and to stop by.
     run_dir
         Receives `last.ckpt` and `metrics.csv` after every epoch.
+    start
+        Weights of another latent heart whose autoencoder this one starts from.
     device
         A Lightning accelerator name.
     devices, strategy
@@ -105,7 +106,8 @@ def train_latent(
     Raises
     ------
     BundleError
-        When `run_dir` holds the checkpoint of another recipe.
+        When `run_dir` holds the checkpoint of another recipe, or `start` is of
+        another autoencoder.
     CohortError
         When the data do not fit the recipe.
     """
@@ -118,7 +120,9 @@ def train_latent(
         _check_same_training(checkpoint, recipe)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     weights = positive_weights(train)
-    module = LatentModule(recipe, positive_weights=weights)
+    module = LatentModule(recipe, positive_weights=weights, on_progress=on_progress)
+    if start is not None:
+        start_from(module.network, start)
     watch = val if val is not None else train
     trainer = lightning.Trainer(
         accelerator=device,
@@ -160,6 +164,26 @@ def train_latent(
     if recipe.balance:
         take_back_balance(network, weights)
     return network
+
+
+def start_from(network: LatentHeart, weights: Mapping[str, Tensor]) -> None:
+    """Give a network the autoencoder of another one; its classifiers stay as they are.
+
+    Raises
+    ------
+    BundleError
+        With the first tensor that does not fit.
+    """
+    own = network.state_dict()
+    shared = [name for name in own if name.split(".")[0] in AUTOENCODER]
+    for name in shared:
+        found = tuple(weights[name].shape) if name in weights else None
+        if found != tuple(own[name].shape):
+            raise BundleError(
+                f"the model to start from has another autoencoder: {name} is {found}, "
+                f"{tuple(own[name].shape)} is needed."
+            )
+    network.load_state_dict({**own, **{name: weights[name] for name in shared}})
 
 
 class _Batches(lightning.LightningDataModule):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.bundles.card import LatentCard
-from napari_cardioxai.bundles.latent import LatentClassifier
+from napari_cardioxai.bundles.latent import LatentClassifier, LatentDecisions
 from napari_cardioxai.cohorts.manifest import Manifest
 from napari_cardioxai.errors import CohortError
-from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.networks.latent import LatentHeart, channels_last
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.evaluation.baselines import fit_biomarker_logistic
 from napari_cardioxai.training.evaluation.calibration import Temperature, fit_temperature
@@ -26,7 +26,10 @@ from napari_cardioxai.training.evaluation.out_of_distribution import (
     fit_training_cloud,
     latent_summary,
 )
-from napari_cardioxai.training.evaluation.reconstruction import reconstruction_dice
+from napari_cardioxai.training.evaluation.reconstruction import (
+    ReconstructionDice,
+    reconstruction_dice,
+)
 from napari_cardioxai.training.evaluation.roc import (
     Threshold,
     auc,
@@ -69,6 +72,7 @@ def make_latent_bundle(
     classes: tuple[str, str] = ("negative", "positive"),
     licence: str = "not stated",
     data: str | None = None,
+    start: LatentClassifier | None = None,
     device: str = "auto",
     devices: int | str = 1,
     strategy: str = "auto",
@@ -96,6 +100,8 @@ def make_latent_bundle(
     data, licence
         What the cohort is, and under which licence, for the card; the name of
         the manifest by default.
+    start
+        A model whose autoencoder to start from.
     device, devices, strategy
         As for `train_latent`.
     command
@@ -111,6 +117,10 @@ def make_latent_bundle(
     cohort = load_cohort(
         recipe, manifest, label=label, cache=run_dir / "cache", on_progress=on_progress
     )
+    if not (cohort.split == "train").any():
+        raise CohortError(
+            f"{manifest.path.name} has no subject of the split 'train' to learn from."
+        )
     check_two_classes(cohort.part("train"), manifest.path.name)
     val = cohort.part("val") if (cohort.split == "val").any() else None
     network = train_latent(
@@ -118,6 +128,7 @@ def make_latent_bundle(
         cohort.part("train"),
         val,
         run_dir=run_dir,
+        start=None if start is None else start.network.state_dict(),
         device=device,
         devices=devices,
         strategy=strategy,
@@ -139,11 +150,16 @@ def make_latent_bundle(
     results: dict[str, Any] = {"validation": judge(classifier, cohort.part("val"))} if val else {}
     if (cohort.split == "test").any():
         results["test"] = judge(classifier, cohort.part("test"))
+    before = (
+        ""
+        if start is None
+        else f"; started from the autoencoder of {start.card.name}, trained on {start.card.data}"
+    )
     card = replace(
         classifier.card,
         name=folder.name,
         title=TITLES.get(type(recipe).__name__, "Latent classifier of the labelled cycle"),
-        data=f"{data or manifest.path.name}, {len(train_rows)} subjects learnt from",
+        data=f"{data or manifest.path.name}, {len(train_rows)} subjects learnt from{before}",
         licence=licence,
         split=_split_in_words(cohort),
         results=results,
@@ -194,19 +210,10 @@ def calibrated(
         },
         limits=_LIMITS,
     )
-    plain = LatentClassifier(card, network.eval(), "cpu", {})
-    train = cohort.part("train")
-    latent = plain.encode(train.sequences)
-    temperature, threshold = _operating_point(plain, cohort, train, latent)
-    baseline = None
-    if biomarkers is not None and len(np.unique(train.labels[~np.isnan(train.labels)])) == 2:
-        known = ~np.isnan(train.labels)
-        baseline = fit_biomarker_logistic(
-            biomarkers[known], train.labels[known].astype(int), features=BIOMARKERS
-        ).as_json()
-    extras: dict[str, NDArray] = {}
-    if len(train) >= _ENOUGH:
-        extras = dict(fit_training_cloud(latent_summary(latent), seed=recipe.seed).as_arrays())
+    plain = LatentClassifier(card, channels_last(network.eval()), "cpu", {})
+    train = _Read.by(plain, cohort.part("train"))
+    val = _Read.by(plain, cohort.part("val")) if (cohort.split == "val").any() else None
+    temperature, threshold = _operating_point(train, val)
     return LatentClassifier(
         replace(
             card,
@@ -214,12 +221,25 @@ def calibrated(
             threshold=replace(
                 threshold, value=float(temperature.calibrated(threshold.value))
             ).as_json(),
-            baseline=baseline,
+            concept_thresholds={} if val is None else _concept_thresholds(val),
+            baseline=_baseline(train.data, biomarkers),
         ),
         plain.network,
         "cpu",
-        extras,
+        _whereabouts(plain, train, val, seed=recipe.seed),
     )
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Subjects, their latents and what the classifiers say about them."""
+
+    data: TrainingData
+    said: LatentDecisions
+
+    @classmethod
+    def by(cls, plain: LatentClassifier, data: TrainingData) -> _Read:
+        return cls(data, plain.decide(plain.encode(data.sequences)))
 
 
 def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
@@ -229,7 +249,7 @@ def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
     -------
     `subjects, positives`; with both classes `auc` and its 95 % interval,
     `balanced_accuracy, sensitivity, specificity` at the threshold; `concepts`
-    with the same for each that has both values, at 0.5; `dice` per structure.
+    with the same for each that has both values, at its own; `dice` per structure.
     """
     latent = classifier.encode(data.sequences)
     said = classifier.decide(latent)
@@ -239,7 +259,9 @@ def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
         **_two_class_figures(data.labels, said.logit, said.decision),
     }
     concepts = {
-        name: _two_class_figures(data.concepts[:, k], values, values >= 0.5)
+        name: _two_class_figures(
+            data.concepts[:, k], values, values >= classifier.card.concept_threshold(name)
+        )
         for k, (name, values) in enumerate(said.concepts.items())
     }
     if concepts:
@@ -247,21 +269,21 @@ def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
     if classifier.network.has_decoder and classifier.network.reads == "labels":
         figures["dice"] = {
             name: round(float(spread["mean"]), 4)
-            for name, spread in dice_of(classifier, data, latent).items()
+            for name, spread in subject_dice(classifier, data, latent).summary().items()
             if spread["mean"] is not None
         }
     return figures
 
 
-def dice_of(
+def subject_dice(
     classifier: LatentClassifier, data: TrainingData, latent: NDArray
-) -> dict[str, dict[str, Any]]:
-    """Spread of the Dice of reconstructions over subjects, as `ReconstructionDice.summary`."""
+) -> ReconstructionDice:
+    """Dice of the reconstruction of every subject from its latents."""
     parts = [slice(k, k + _AT_ONCE) for k in range(0, len(data), _AT_ONCE)]
     return reconstruction_dice(
         (data.subjects[part], data.sequences[part], classifier.decode(latent[part]))
         for part in parts
-    ).summary()
+    )
 
 
 def check_two_classes(data: TrainingData, name: str) -> None:
@@ -273,20 +295,59 @@ def check_two_classes(data: TrainingData, name: str) -> None:
         )
 
 
-def _operating_point(
-    plain: LatentClassifier, cohort: LatentCohort, train: TrainingData, latent: NDArray
-) -> tuple[Temperature, Threshold]:
+def _operating_point(train: _Read, val: _Read | None) -> tuple[Temperature, Threshold]:
     """Temperature and threshold on raw probabilities; from the training subjects where validation has too few."""
-    data, said = train, plain.decide(latent)
-    if (cohort.split == "val").any():
-        val = cohort.part("val")
-        if min((val.labels == 1).sum(), (val.labels == 0).sum()) >= _ENOUGH:
-            data, said = val, plain.decide(plain.encode(val.sequences))
-    known = np.flatnonzero(~np.isnan(data.labels))
-    truth = data.labels[known].astype(int)
-    temperature = fit_temperature(truth, said.logit[known])
-    names = [data.subjects[k] for k in known]
-    return temperature, youden_threshold(truth, said.probability[known], train_subjects=names)
+    read = train
+    if val is not None and min(_numbers_of(val.data.labels)) >= _ENOUGH:
+        read = val
+    known = np.flatnonzero(~np.isnan(read.data.labels))
+    truth = read.data.labels[known].astype(int)
+    names = [read.data.subjects[k] for k in known]
+    temperature = fit_temperature(truth, read.said.logit[known])
+    return temperature, youden_threshold(truth, read.said.probability[known], train_subjects=names)
+
+
+def _concept_thresholds(val: _Read) -> dict[str, float]:
+    """Youden's index on the validation subjects, for concepts with ten of each value among them."""
+    chosen = {}
+    for k, (name, values) in enumerate(val.said.concepts.items()):
+        column = val.data.concepts[:, k]
+        if min(_numbers_of(column)) >= _ENOUGH:
+            known = np.flatnonzero(~np.isnan(column))
+            names = [val.data.subjects[row] for row in known]
+            threshold = youden_threshold(
+                column[known].astype(int), values[known], train_subjects=names
+            )
+            chosen[name] = threshold.value
+    return chosen
+
+
+def _baseline(train: TrainingData, biomarkers: NDArray[np.float64] | None) -> dict[str, Any] | None:
+    """The logistic regression on biomarkers for the card; None without both classes."""
+    if biomarkers is None or not all(_numbers_of(train.labels)):
+        return None
+    known = ~np.isnan(train.labels)
+    return fit_biomarker_logistic(
+        biomarkers[known], train.labels[known].astype(int), features=BIOMARKERS
+    ).as_json()
+
+
+def _whereabouts(
+    plain: LatentClassifier, train: _Read, val: _Read | None, *, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    """Where the training cohort lies, and the Dice (mean over structures) of hearts like the model's own."""
+    if len(train.data) < _ENOUGH:
+        return {}
+    arrays = dict(fit_training_cloud(latent_summary(train.said.latent), seed=seed).as_arrays())
+    if val is not None and plain.network.has_decoder and plain.network.reads == "labels":
+        scores = subject_dice(plain, val.data, val.said.latent).dice
+        arrays["reconstruction_dice"] = np.sort(np.nanmean(scores, axis=1))
+    return arrays
+
+
+def _numbers_of(truth: NDArray) -> tuple[int, int]:
+    """How many are 0 and how many are 1."""
+    return int((truth == 0).sum()), int((truth == 1).sum())
 
 
 def _two_class_figures(

@@ -77,8 +77,13 @@ def load_cohort(
     Raises
     ------
     CohortError
-        When a column is missing, or nobody can be learnt from.
+        When a column is missing, no subject has a sequence, or the recipe reads images.
     """
+    if recipe.reads != "labels":
+        raise CohortError(
+            "a manifest is read as labels; a model of images learns from arrays, through "
+            "`training.latent.train_latent`."
+        )
     loaded = load_sequences(
         manifest, manifest.subjects, recipe.spec, cache=cache, on_progress=on_progress
     )
@@ -99,10 +104,6 @@ def load_cohort(
     split = np.array([of[name] for name in subjects], dtype="<U7")
     if not (split == "val").any():
         split = _with_validation(data, split, seed=recipe.seed)
-    if not (split == "train").any():
-        raise CohortError(
-            f"{manifest.path.name} has no subject of the split 'train' to learn from."
-        )
     return LatentCohort(data, split, loaded.failed)
 
 

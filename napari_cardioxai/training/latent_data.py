@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ class SequenceBatches(Dataset[dict[str, Tensor]]):
         }
 
 
-def as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def as_it_is(batch: Any) -> Any:
     """The collate function of `SequenceBatches`, which are batches already."""
     return batch
 

@@ -12,16 +12,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.networks.latent import LatentHeart, channels_last
+from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.evaluation.roc import auc
 from napari_cardioxai.training.latent_data import TrainingData, moved
+from napari_cardioxai.training.latent_heads import (
+    FixedLatents,
+    WallMotion,
+    encode_subjects,
+    fit_heads,
+    wall_motion,
+)
 from napari_cardioxai.training.latent_loss import kl_divergence, known_bce, patch_cross_entropy
-from napari_cardioxai.training.latent_recipe import LatentRecipe
+from napari_cardioxai.training.latent_recipe import LatentRecipe, one_cycle
+from napari_cardioxai.training.latent_walls import SECTORS
 
 STRUCTURES = {1: "lv", 2: "myo", 3: "rv"}
 _WATCHED_EVERY = 5  # frames: neighbours are too alike to tell more
-_RISING = 0.05  # of a stage: the learning rate grows
-_LOWEST = 0.01  # of the learning rate at the end of a stage
 
 
 @dataclass
@@ -63,14 +70,27 @@ class LatentModule(lightning.LightningModule):
         What to do.
     positive_weights
         Negatives over positives of the label and of each concept, shape (1 + K,).
+    on_progress
+        Told while new classifiers learn on fixed latents.
     """
 
     positive_weights: Tensor
 
-    def __init__(self, recipe: LatentRecipe, *, positive_weights: Tensor) -> None:
+    def __init__(
+        self,
+        recipe: LatentRecipe,
+        *,
+        positive_weights: Tensor,
+        on_progress: Progress = silent,
+    ) -> None:
         super().__init__()
-        self.recipe = recipe
-        self.network: LatentHeart = recipe.build().to(memory_format=torch.channels_last)
+        self.recipe, self.on_progress = recipe, on_progress
+        self.network: LatentHeart = channels_last(recipe.build())
+        self.wall = (
+            WallMotion(2 * SECTORS * self.network.slices)
+            if recipe.wall and recipe.reads == "labels"
+            else None
+        )
         self.register_buffer("positive_weights", positive_weights, persistent=False)
         self.clock = StageClock()
         self.best_weights: dict[str, Tensor] | None = None
@@ -90,14 +110,58 @@ class LatentModule(lightning.LightningModule):
             return ()
         return ("primary", "concepts") if self.stage == "concepts" else ("primary",)
 
+    @property
+    def new_terms(self) -> tuple[str, ...]:
+        """Those of them that no earlier stage had."""
+        earlier = {name for name, _ in self.recipe.stages[: self.clock.stage]}
+        return tuple(term for term in self.terms if term == self.stage or "primary" not in earlier)
+
+    @property
+    def _is_still(self) -> bool:
+        """Whether steps change nothing, because the autoencoder stays as it is."""
+        is_later = self.clock.stage > 0 and self.recipe.stages[0][0] == "vae"
+        return is_later and self.recipe.later_rate == 0
+
+    def _welcome_classifiers(self) -> None:
+        """Let classifiers that are new in this stage learn on latents as they are."""
+        train: TrainingData = self.trainer.datamodule.train
+        targets = None
+        if self.wall is not None:
+            targets = wall_motion(train.sequences, es_frame=self.recipe.spec.es_frame)
+            self.wall.standardise_on(targets)
+        is_autoencoder = self.recipe.stages[0][0] == "vae"
+        if not (self.recipe.head_epochs and is_autoencoder and self.clock.stage):
+            return
+        device = self.device
+        data = FixedLatents(
+            encode_subjects(self.network, train.sequences, on_progress=self.on_progress),
+            torch.from_numpy(train.labels).to(device),
+            torch.from_numpy(train.concepts).to(device),
+            None if targets is None else torch.from_numpy(targets).to(device),
+        )
+        fit_heads(
+            self.network,
+            data,
+            self.recipe,
+            terms=self.new_terms,
+            wall=self.wall,
+            weights=self.positive_weights if self.recipe.balance else None,
+            seed=self._seed(0),
+            on_progress=self.on_progress,
+        )
+
     def on_train_epoch_start(self) -> None:
         """Choose the stage; dropout and noise start from the epoch's own seed."""
         self.clock.advance(self.recipe.stages)
+        if self.clock.epoch == 0 and self.terms:
+            self._welcome_classifiers()
         torch.manual_seed(self._seed(0))
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Set the learning rate by how far the stage has come."""
         rate = self.recipe.learning_rate
+        if self.clock.stage and self.recipe.stages[0][0] == "vae":
+            rate *= self.recipe.later_rate
         if self.recipe.schedule == "one-cycle":
             batches = max(1, int(self.trainer.num_training_batches))
             length = self.recipe.stages[self.clock.stage][1] * batches
@@ -144,7 +208,7 @@ class LatentModule(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam with decoupled weight decay."""
         return torch.optim.AdamW(
-            self.network.parameters(),
+            self.parameters(),
             lr=self.recipe.learning_rate,
             weight_decay=self.recipe.weight_decay,
         )
@@ -154,6 +218,9 @@ class LatentModule(lightning.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of one batch; its terms go into the log."""
         recipe = self.recipe
+        is_last = batch_idx + 1 == int(self.trainer.num_training_batches)
+        if self._is_still and not is_last:  # the last step is enough to tell the loss
+            return 0.0 * next(self.network.parameters()).sum()
         generator = torch.Generator().manual_seed(self._seed(1 + batch_idx))
         sequences = batch["sequences"]
         if self.stage == "vae" and recipe.frames_per_subject:
@@ -170,12 +237,21 @@ class LatentModule(lightning.LightningModule):
             loss = loss + (terms["reconstruction"] + beta * terms["kl"]) / self._pixels
         weights = self.positive_weights if recipe.balance else None
         if "primary" in self.terms:
+            said = self.network.classify(mean)
+            logit, features = said["logit"], said["features"]
+            assert logit is not None and features is not None
             terms["bce"] = known_bce(
-                self._logit(mean),
+                logit,
                 batch["label"],
                 positive_weight=None if weights is None else weights[0],
             )
             loss = loss + recipe.gamma * terms["bce"]
+            if self.wall is not None:
+                targets = wall_motion(
+                    batch["sequences"].cpu().numpy(), es_frame=recipe.spec.es_frame
+                )
+                terms["wall"] = self.wall(features, torch.from_numpy(targets).to(mean.device))
+                loss = loss + recipe.wall * terms["wall"]
         if "concepts" in self.terms:
             logits = self.network.classify_concepts(mean)
             assert logits is not None
@@ -285,7 +361,8 @@ class LatentModule(lightning.LightningModule):
         """Figures of the whole validation set; `val_loss` is the loss of the running stage."""
         watched, self._watched = self._watched, []
         count = sum(len(part["label"]) for part in watched)
-        recipe, figures, loss = self.recipe, {}, 0.0
+        recipe, loss = self.recipe, 0.0
+        figures: dict[str, float] = {}
         if "evidence" in watched[0]:
             nll, kl = (torch.stack([p["evidence"] for p in watched]).sum(0) / count).tolist()
             figures |= {"val_reconstruction": nll, "val_kl": kl}
@@ -313,34 +390,6 @@ class LatentModule(lightning.LightningModule):
                 )
             loss += recipe.alpha * figures["val_concept_bce"]
         self.log_dict({"val_loss": loss, **figures}, sync_dist=False)
-
-
-def one_cycle(progress: float) -> float:
-    """Share of the largest learning rate: a short rise, then a cosine down to a hundredth."""
-    if progress < _RISING:
-        return max(_LOWEST, progress / _RISING)
-    falling = (progress - _RISING) / (1 - _RISING)
-    return _LOWEST + (1 - _LOWEST) * 0.5 * (1 + math.cos(math.pi * min(1.0, falling)))
-
-
-def positive_weights(data: TrainingData) -> Tensor:
-    """Negatives over positives of the label and of each concept, shape (1 + K,); 1 where one is missing."""
-    columns = np.column_stack([data.labels, data.concepts])
-    positives = np.nansum(columns == 1, axis=0)
-    negatives = np.nansum(columns == 0, axis=0)
-    both = (positives > 0) & (negatives > 0)
-    ratio = np.divide(negatives, positives, out=np.ones(len(both)), where=both)
-    return torch.from_numpy(ratio.astype(np.float32))
-
-
-def take_back_balance(network: LatentHeart, weights: Tensor) -> None:
-    """Remove from the finished classifiers the shift of the odds that balancing put there.
-
-    A classifier that learnt with positives weighted by w estimates w times the odds.
-    """
-    with torch.no_grad():
-        for layer, weight in zip(network.output_layers(), weights, strict=True):
-            layer.bias -= weight.log()
 
 
 def _area(truth: NDArray, scores: NDArray) -> float:

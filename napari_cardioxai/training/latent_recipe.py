@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
@@ -19,6 +20,8 @@ CRT_CONCEPTS = (
     "posterolateral scar",
     "weak right ventricle",
 )
+_RISING = 0.05  # of a stage: the learning rate grows
+_LOWEST = 0.01  # of the learning rate at the end of a stage
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 R = TypeVar("R", bound="LatentRecipe")
@@ -80,19 +83,25 @@ class LatentRecipe:
         half the squared error over `image_sd` squared, as a Gaussian likelihood has it.
     image_sd
         Standard deviation of that likelihood; intensities have a standard deviation near 1.
-    adversarial
-        Weight of a critic of patches, images only: images from it are sharper.
-    latent, channels, decoder, time, frame_units, dropout
+    latent, channels, decoder, time, frame_units, hidden, dropout
         Of the network, see `LatentHeart`. Without a decoder it is a plain
         classifier, with neither reconstruction nor KL.
     concepts
         Names of columns with the part of the latent that each classifier sees.
     beta, gamma, alpha
         Weights of KL, primary and concept terms.
+    wall
+        Weight of a term that asks the 64-unit layer, and the hidden layers of new
+        concept classifiers, for the motion of the wall (see
+        `latent_heads.WallMotion`), labels only. A few hundred positives
+        alone do not teach a network to measure walls.
     kl_warmup_epochs
         Epochs over which beta grows from nothing.
     vae_epochs, primary_epochs, concept_epochs
         Of the three stages; without a decoder or without concepts their stage is left out.
+    head_epochs
+        Epochs for which classifiers that are new in a stage first learn alone,
+        on the latents of the finished autoencoder; part of the stage's first epoch.
     patience
         Epochs without a better validation loss after which a stage ends; 0: never.
     batch_size
@@ -100,8 +109,11 @@ class LatentRecipe:
     frames_per_subject
         Frames of each subject that a step of the first stage looks at, and
         that later stages decode; drawn anew every time. 0: all.
-    learning_rate, schedule, weight_decay
-        Of Adam (decoupled decay). "one-cycle" rises over the first twentieth of
+    learning_rate, head_learning_rate, later_rate, schedule, weight_decay
+        Of Adam (decoupled decay); `learning_rate` is multiplied by `later_rate`
+        after the first stage of an autoencoder. With a `later_rate` of 0 the
+        autoencoder stays as it is and the `head_epochs` are all that a later stage
+        does. "one-cycle" rises over the first twentieth of
         each stage and falls as a cosine to a hundredth.
     balance
         Weigh positives in the BCE of label and concepts by negatives over
@@ -121,23 +133,27 @@ class LatentRecipe:
         "labels", "Input", ("labels", "images"), group="input"
     )
     image_sd: float = _number(0.1, "Noise of images", 0.01, 10, group="loss")
-    adversarial: float = _number(0.0, "Weight of the critic", 0, 100, group="loss")
     latent: int = _number(128, "Latent units per frame", 2, 1024, group="network")
     channels: tuple[int, ...] = _list((32, 64, 96), "Widths of the levels", group="network")
     decoder: bool = _switch(True, "Decoder", group="network")
     time: str = _choice("concat", "Frames together by", ("concat", "lstm", "conv"), group="network")
     frame_units: int = _number(16, "Shared units per frame", 1, 512, group="network")
+    hidden: tuple[int, ...] = _list((128,), "Layers before the concept layer", group="network")
     dropout: float = _number(0.0, "Dropout of the classifiers", 0, 0.9, group="network")
     concepts: tuple[ConceptSlice, ...] = _list((), "Concepts", group="concepts")
     beta: float = _number(0.2, "Weight of KL, beta", 0, 100, group="loss")
     gamma: float = _number(1.0, "Weight of the primary class, gamma", 0, 1000, group="loss")
     alpha: float = _number(0.9, "Weight of each concept, alpha", 0, 1000, group="loss")
+    wall: float = _number(0.0, "Weight of wall motion", 0, 1000, group="loss")
     kl_warmup_epochs: int = _number(0, "Warm-up of KL", 0, 1000, unit="epochs", group="loss")
     vae_epochs: int = _number(100, "Autoencoder alone", 0, 10_000, unit="epochs", group="epochs")
     primary_epochs: int = _number(
         50, "With primary class", 0, 10_000, unit="epochs", group="epochs"
     )
     concept_epochs: int = _number(50, "With concepts", 0, 10_000, unit="epochs", group="epochs")
+    head_epochs: int = _number(
+        0, "New classifiers on fixed latents", 0, 10_000, unit="epochs", group="epochs"
+    )
     patience: int = _number(0, "Patience", 0, 1000, unit="epochs", group="epochs")
     batch_size: int = _number(8, "Subjects per step", 1, 4096)
     frames_per_subject: int = _number(0, "Decoded frames per subject", 0, 50)
@@ -145,6 +161,8 @@ class LatentRecipe:
     schedule: Literal["constant", "one-cycle"] = _choice(
         "constant", "Learning rate over a stage", ("constant", "one-cycle")
     )
+    head_learning_rate: float = _number(1e-3, "Learning rate on fixed latents", 1e-7, 1)
+    later_rate: float = _number(1.0, "Share of the learning rate in later stages", 0, 1)
     weight_decay: float = _number(0.0, "Weight decay", 0, 10)
     balance: bool = _switch(False, "Balance classes")
     shift_px: float = _number(5.0, "Largest shift", 0, 20, unit="pixels", group="augmentation")
@@ -158,14 +176,13 @@ class LatentRecipe:
         )
         object.__setattr__(self, "concepts", concepts)
         object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
         for f in fields(self):
             _check_field(f.name, getattr(self, f.name), f.metadata)
         names = [concept.name for concept in self.concepts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BundleError(f"the concept {twice[0]!r} comes twice.")
         check_concept_slices([(c.start, c.length) for c in self.concepts], self.latent)
-        if self.adversarial and (self.reads != "images" or not self.decoder):
-            raise BundleError("a critic judges decoded images; this recipe makes none.")
         if not self.epochs:
             raise BundleError("every stage has 0 epochs; give at least one stage some.")
 
@@ -204,11 +221,16 @@ class LatentRecipe:
             "decoder": self.decoder,
             "time": self.time,
             "frame_units": self.frame_units,
-            "hidden": [128],
+            "hidden": list(self.hidden),
             "concepts": [[c.start, c.length] for c in self.concepts],
             "concept_hidden": 32,
             "dropout": self.dropout,
         }
+
+    @classmethod
+    def tuned(cls: type[R], **changes: Any) -> R:
+        """What trains well in an hour or so of one core."""
+        return cls(**{**_TUNED, **changes})
 
     def build(self) -> LatentHeart:
         """The untrained network, with weights from torch's global generator."""
@@ -225,7 +247,8 @@ class LatentRecipe:
         shares = {name: max(1, epochs * count // self.epochs) for name, count in present.items()}
         last = max(shares, key=lambda name: shares[name])
         shares[last] += epochs - sum(shares.values())
-        return replace(self, **{_EPOCHS[name]: shares[name] for name in present})
+        changes: dict[str, Any] = {_EPOCHS[name]: shares[name] for name in present}
+        return replace(self, **changes)
 
     def as_json(self) -> dict[str, Any]:
         """Plain types, for the card and for checkpoints."""
@@ -252,7 +275,12 @@ _EPOCHS = {"vae": "vae_epochs", "primary": "primary_epochs", "concepts": "concep
 _TUNED: dict[str, Any] = {
     "batch_size": 16,
     "frames_per_subject": 5,
-    "learning_rate": 2e-3,
+    "frame_units": 64,
+    "hidden": (),
+    "wall": 1.0,
+    "head_epochs": 30,
+    "later_rate": 0.0,
+    "learning_rate": 3e-3,
     "schedule": "one-cycle",
     "weight_decay": 1e-2,
     "dropout": 0.2,
@@ -272,12 +300,15 @@ class CloughRecipe(LatentRecipe):
 
     @classmethod
     def tuned(cls, **changes: Any) -> CloughRecipe:
-        """What trains well in an hour or so of one core, with the paper's five concepts."""
+        """What trains well in half an hour of one core, with the paper's five concepts.
+
+        They overlap: what each is read from is three quarters of the latent.
+        """
         settings = _TUNED | {
-            "concepts": side_by_side(CLOUGH_CONCEPTS, length=16),
-            "vae_epochs": 20,
-            "primary_epochs": 10,
-            "concept_epochs": 15,
+            "concepts": tuple(ConceptSlice(name, 0, 96) for name in CLOUGH_CONCEPTS),
+            "vae_epochs": 14,
+            "primary_epochs": 1,
+            "concept_epochs": 1,
         }
         return cls(**{**settings, **changes})
 
@@ -305,16 +336,24 @@ class CrtRecipe(LatentRecipe):
     def tuned(cls, **changes: Any) -> CrtRecipe:
         """What trains well in an hour or so of one core, with the four concepts of the phantoms."""
         settings = _TUNED | {
-            "concepts": side_by_side(CRT_CONCEPTS, length=16),
-            "vae_epochs": 25,
-            "primary_epochs": 15,
-            "concept_epochs": 20,
+            "concepts": side_by_side(CRT_CONCEPTS, length=24),
+            "vae_epochs": 16,
+            "primary_epochs": 1,
+            "concept_epochs": 1,
         }
         return cls(**{**settings, **changes})
 
 
 RECIPES: Mapping[str, type[LatentRecipe]] = {"clough": CloughRecipe, "crt": CrtRecipe}
 """Recipes by their name on the command line."""
+
+
+def one_cycle(progress: float) -> float:
+    """Share of the largest learning rate: a short rise, then a cosine down to a hundredth."""
+    if progress < _RISING:
+        return max(_LOWEST, progress / _RISING)
+    falling = (progress - _RISING) / (1 - _RISING)
+    return _LOWEST + (1 - _LOWEST) * 0.5 * (1 + math.cos(math.pi * min(1.0, falling)))
 
 
 def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
@@ -368,20 +407,39 @@ def recipe_for(
     if name not in RECIPES:
         raise BundleError(f"there is no recipe {name!r}; known are {', '.join(RECIPES)}.")
     recipe = RECIPES[name]() if paper else RECIPES[name].tuned()
-    changes = dict(_setting(recipe, text) for text in settings)
-    recipe = replace(recipe, concepts=(), **changes) if changes else recipe
+    changes = _changes(recipe, settings)
     if concepts is not None:
-        length = recipe.latent // 2 // max(1, len(concepts))
+        latent = int(changes.get("latent", recipe.latent))
+        length = latent // 2 // max(1, len(concepts))
         if concepts and not length:
             raise BundleError(
-                f"{len(concepts)} concepts do not find room in half of {recipe.latent} units."
+                f"{len(concepts)} concepts do not find room in half of {latent} units."
             )
         chosen = side_by_side(concepts, length=length)
     else:
-        original = RECIPES[name]() if paper else RECIPES[name].tuned()
-        chosen = tuple(concept for concept in original.concepts if concept.name in columns)
-    recipe = replace(recipe, concepts=chosen)
+        chosen = tuple(concept for concept in recipe.concepts if concept.name in columns)
+    recipe = replace(recipe, **{**changes, "concepts": chosen})
     return recipe if epochs is None else recipe.with_epochs(epochs)
+
+
+def with_settings(recipe: R, settings: Sequence[str]) -> R:
+    """The recipe with other values for some fields.
+
+    Parameters
+    ----------
+    settings
+        FIELD=VALUE each, for any field but the concepts.
+
+    Raises
+    ------
+    BundleError
+        When there is no such field, or a value does not fit.
+    """
+    return replace(recipe, **_changes(recipe, settings))
+
+
+def _changes(recipe: LatentRecipe, settings: Sequence[str]) -> dict[str, Any]:
+    return dict(_setting(recipe, text) for text in settings)
 
 
 def _setting(recipe: LatentRecipe, text: str) -> tuple[str, Any]:

@@ -10,6 +10,8 @@ from napari_cardioxai.training.job_folder import TrainingJob
 SMALL = {
     "structures": 1,
     "phantoms": 0,
+    "taught": False,
+    "start_share": 0.0,
     "network_params": {"channels": [4, 8, 16], "residual_units": 1, "dropout": 0.0},
     "crop": 48,
     "region": 64,

@@ -14,12 +14,9 @@ from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.progress import Cancelled
 from napari_cardioxai.training.latent import METRICS, is_unfinished, train_latent
 from napari_cardioxai.training.latent_data import TrainingData
-from napari_cardioxai.training.latent_module import (
-    StageClock,
-    one_cycle,
-    positive_weights,
-    take_back_balance,
-)
+from napari_cardioxai.training.latent_heads import positive_weights, take_back_balance
+from napari_cardioxai.training.latent_module import StageClock
+from napari_cardioxai.training.latent_recipe import one_cycle
 from tests.training.latent_example import SMALL, beating_rings
 
 
@@ -46,7 +43,7 @@ def rows_of(folder) -> list[dict[str, str]]:
 def test_one_run_goes_through_all_stages_and_its_loss_falls(uninterrupted):
     _, folder, reports = uninterrupted
     stages = [row["stage"] for row in rows_of(folder)]
-    assert stages == ["vae"] * 3 + ["primary"] * 2 + ["concepts"] * 3
+    assert stages == ["vae"] * 6 + ["primary"] * 2 + ["concepts"] * 3
     assert [report.stage for report in reports] == stages
     reconstruction = [float(row["val_reconstruction"]) for row in rows_of(folder)]
     assert reconstruction[-1] < 0.5 * reconstruction[0]
@@ -192,3 +189,18 @@ def test_balancing_weighs_by_negatives_over_positives_and_is_taken_back_from_the
     torch.testing.assert_close(
         (before["concepts"] - after["concepts"])[:, 0], weights[1].log().expand(2)
     )
+
+
+def test_a_training_may_start_from_the_autoencoder_of_another(tmp_path):
+    torch.manual_seed(3)
+    other = SMALL.build()
+    still = replace(SMALL, learning_rate=1e-7, vae_epochs=1, primary_epochs=0, concept_epochs=0)
+    network = train_latent(
+        still, beating_rings(4), run_dir=tmp_path, start=other.state_dict(), device="cpu"
+    )
+    torch.testing.assert_close(network.stem[0].weight, other.stem[0].weight, rtol=0, atol=1e-5)
+    wider = replace(SMALL, channels=(8, 16)).build()
+    with pytest.raises(BundleError, match="another autoencoder"):
+        train_latent(
+            still, beating_rings(4), run_dir=tmp_path / "b", start=wider.state_dict(), device="cpu"
+        )

@@ -1,0 +1,155 @@
+"""A complete small training on the command line: its loss falls, and the bundle works."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from napari_cardioxai import cli
+from napari_cardioxai.anatomy.label_files import write_labels
+from napari_cardioxai.anatomy.labels import Labels
+from napari_cardioxai.bundles.latent import LatentClassifier
+from napari_cardioxai.scans.geometry import Geometry
+from tests.training.latent_example import beating_rings
+
+SETTINGS = (
+    *("latent=8", "channels=8,12", "frame_units=8", "batch_size=2", "frames_per_subject=5"),
+    *("vae_epochs=12", "primary_epochs=1", "concept_epochs=1", "head_epochs=12"),
+    *("learning_rate=0.006", "head_learning_rate=0.005", "precision=32-true", "shift_px=0"),
+)
+
+
+def a_cohort(folder, count=36):
+    """Beating rings as label files with splits, labels and a concept."""
+    data = beating_rings(count, seed=5, smooth=True)
+    rows = ["subject,labels,split,label,large"]
+    splits = ["train"] * 20 + ["val"] * 6 + ["test"] * 10
+    for k, name in enumerate(data.subjects):
+        sequence = np.repeat(data.sequences[k], 2, axis=1)  # six slices
+        write_labels(
+            folder / f"{name}.nii.gz",
+            Labels(
+                sequence,
+                Geometry((8.0, 1.25, 1.25), None),
+                frame_times_ms=np.arange(25) * 36.0,
+                cycle_ms=900.0,
+            ),
+        )
+        concept = "" if np.isnan(data.concepts[k, 0]) else int(data.concepts[k, 0])
+        rows.append(f"{name},{name}.nii.gz,{splits[k]},{int(data.labels[k])},{concept}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", "utf-8")
+    return folder / "manifest.csv"
+
+
+def run(*arguments):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(sys, "argv", ["cardioxai", *map(str, arguments)])
+        cli.main()
+    return stop.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder with `manifest.csv`, the run and the bundle `rings`."""
+    folder = tmp_path_factory.mktemp("trained")
+    manifest = a_cohort(folder)
+    command = ["train", "clough", "--data", manifest, "-o", folder / "rings", "--device", "cpu"]
+    command += ["--run-dir", folder / "run", "--concept", "large", "--licence", "CC0 1.0"]
+    for setting in SETTINGS:
+        command += ["--set", setting]
+    assert run(*command) == 0
+    return folder
+
+
+def test_the_loss_falls(trained):
+    lines = (trained / "run" / "metrics.csv").read_text("utf-8").splitlines()
+    column = lines[0].split(",").index("val_reconstruction")
+    reconstruction = [float(line.split(",")[column]) for line in lines[1:]]
+    assert len(reconstruction) == 14
+    assert reconstruction[11] < 0.5 * reconstruction[0]
+    assert reconstruction[13] == reconstruction[11], "later stages leave the autoencoder as it is"
+
+
+def test_the_card_says_how_the_bundle_came_about(trained):
+    card = LatentClassifier.load(trained / "rings", device="cpu").card
+    assert card.command.startswith("cardioxai train clough --data manifest.csv")
+    assert (card.licence, card.seed) == ("CC0 1.0", 0)
+    assert "20 train, 6 val, 10 test" in card.split
+    assert card.versions.keys() >= {"python", "torch", "lightning", "napari-cardioxai"}
+    assert [concept.name for concept in card.concepts] == ["large"]
+    test = card.results["test"]
+    assert test["subjects"] == 10
+    assert {"auc", "balanced_accuracy", "concepts", "dice"} <= test.keys()
+    size = sum(file.stat().st_size for file in (trained / "rings").iterdir())
+    assert size < 20e6
+
+
+def test_the_bundle_tells_weak_rings_from_strong_ones(trained):
+    classifier = LatentClassifier.load(trained / "rings", device="cpu")
+    unseen = beating_rings(30, seed=11, smooth=True)
+    said = classifier.decide(classifier.encode(unseen.sequences))
+    order = np.argsort(said.probability)
+    weak = unseen.labels[order].astype(bool)
+    assert weak[-10:].mean() >= 0.8 and weak[:10].mean() <= 0.2
+
+
+def test_the_bundle_is_judged_beside_the_biomarkers(trained, capsys):
+    folder = trained / "judged"
+    code = run(
+        *("evaluate", "latent", trained / "rings", "--data", trained / "manifest.csv"),
+        *("-o", folder, "--device", "cpu", "--json"),
+    )
+    assert code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["subjects"] == 10
+    assert set(found["models"]) == {
+        "rings",
+        "logistic regression on biomarkers",
+        "random forest on biomarkers",
+    }
+    card = LatentClassifier.load(trained / "rings", device="cpu").card
+    assert found["models"]["rings"]["auc"]["value"] == pytest.approx(
+        card.results["test"]["auc"], abs=1e-3
+    )
+    assert found["models"]["rings"]["balanced_accuracy"]["value"] == pytest.approx(
+        card.results["test"]["balanced_accuracy"], abs=1e-3
+    )
+    assert found["reconstruction"]["LV cavity"]["mean"] == pytest.approx(
+        card.results["test"]["dice"]["LV cavity"], abs=1e-3
+    )
+    assert {"concepts", "concept_leakage", "out_of_distribution"} <= found.keys()
+    assert {file.name for file in folder.iterdir()} >= {"evaluation.json", "roc.png", "roc.svg"}
+
+
+def test_every_subject_is_judged_once_by_a_fold_that_never_saw_it(trained, capsys):
+    folder = trained / "folds"
+    code = run(
+        *("evaluate", "latent", trained / "rings", "--data", trained / "manifest.csv"),
+        *("-o", folder, "--folds", "2", "--epochs", "3", "--device", "cpu", "--json"),
+    )
+    assert code == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["subjects"] == 36
+    folds = found["models"]["rings"]["folds"]
+    assert [fold["subjects"] for fold in folds] == [18, 18]
+    assert found["cohort"]["split"] == "2 folds"
+    assert found["concepts"]["large"]["subjects"] == 28
+
+
+def test_training_options_without_folds_are_refused(trained, capsys):
+    code = run(
+        *("evaluate", "latent", trained / "rings", "--data", trained / "manifest.csv"),
+        *("-o", trained / "no", "--epochs", "3", "--device", "cpu"),
+    )
+    assert code == 2
+    assert "they need --folds" in capsys.readouterr().err
+
+
+def test_a_manifest_is_not_read_as_images(trained, capsys):
+    code = run(
+        *("train", "clough", "--data", trained / "manifest.csv", "-o", trained / "images"),
+        *("--set", "reads=images", "--device", "cpu", "--run-dir", trained / "images-run"),
+    )
+    assert code == 2
+    assert "is read as labels" in capsys.readouterr().err
