@@ -34,6 +34,7 @@ from napari_cardioxai.app.layers import (
 from napari_cardioxai.app.live_function import LiveFunction
 from napari_cardioxai.app.live_measure import LiveMeasure
 from napari_cardioxai.app.session import JobState, Session, Status, session_of
+from napari_cardioxai.app.torch_first import import_torch
 from napari_cardioxai.app.workers import Job, JobRunner, leave_a_core_to_the_window, sentence
 from napari_cardioxai.errors import CardioxaiError, LabelError, MeasurementError
 from napari_cardioxai.progress import Progress
@@ -162,7 +163,7 @@ class StudyActions(QObject):
         """
 
         def work(on_progress: Progress) -> dict[str, list[str]]:
-            _import_torch()
+            import_torch()
             from napari_cardioxai import studies
 
             return {"models": studies.available_models(), "devices": studies.available_devices()}
@@ -184,7 +185,7 @@ class StudyActions(QObject):
         before = self._lock_labels()
 
         def work(on_progress: Progress) -> Any:
-            _import_torch()
+            import_torch()
             leave_a_core_to_the_window()
             from napari_cardioxai import studies
 
@@ -421,14 +422,3 @@ def _prepared(
         return labels, change, measure_volumes(labels)
     except MeasurementError:
         return labels, change, None
-
-
-def _import_torch() -> None:
-    """Import torch in the worker; it takes a second or two."""
-    try:
-        import torch  # noqa: F401
-    except OSError as error:  # Windows, after Qt: see torch_first
-        raise CardioxaiError(
-            "torch could not be loaded into a napari that was already open; start the program "
-            "with `cardioxai gui` instead"
-        ) from error

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QMainWindow, 
 
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.actions import StudyActions
+from napari_cardioxai.app.live_decision import LiveDecision
 from napari_cardioxai.app.live_mmode import LiveMMode
 from napari_cardioxai.app.orientation import OrientationLetters
 from napari_cardioxai.app.playback import Player
@@ -46,6 +47,7 @@ class Desk(QObject):
         self.mmode = LiveMMode(self)
         self.training = TrainingJobs(self)
         self.training.model_made.connect(lambda _: self.actions.list_choices())
+        self.decision = LiveDecision(self)
         self._phase = self._slice = -1
         self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)
@@ -95,6 +97,12 @@ class Desk(QObject):
         dims = self.viewer.dims
         if dims.ndim >= 4:
             dims.set_current_step(dims.ndim - 4, phase)
+
+    def open_dock(self, name: str) -> None:
+        """Open another dock of this plugin, or bring it to the front."""
+        dock, _ = self.viewer.window.add_plugin_dock_widget("napari-cardioxai", name)
+        dock.show()
+        dock.raise_()
 
     def put_beside_study(self, widget: QWidget) -> None:
         """Make a dock a tab of the Study dock, once: below it there is no room for either."""
@@ -149,6 +157,7 @@ class Desk(QObject):
         """Stop playing and wait for the running job and training to stop."""
         self.player.stop()
         self.mmode.close()
+        self.decision.close()
         self.training.close()
         self.actions.close()
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import sys
 
+from napari_cardioxai.errors import CardioxaiError
+
 
 def import_torch_before_qt() -> None:
     """Import torch now where it could not be imported later.
@@ -22,6 +24,23 @@ def import_torch_before_qt() -> None:
     if sys.platform != "win32" or qt_is_loaded():
         return
     import torch  # noqa: F401
+
+
+def import_torch() -> None:
+    """Import torch in a worker, where it takes a second or two.
+
+    Raises
+    ------
+    CardioxaiError
+        When it came too late: after Qt, on Windows.
+    """
+    try:
+        import torch  # noqa: F401
+    except OSError as error:
+        raise CardioxaiError(
+            "torch could not be loaded into a napari that was already open; start the program "
+            "with `cardioxai gui` instead"
+        ) from error
 
 
 def qt_is_loaded() -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class RecipeChoice:
         Whether it can do without.
     starts_from
         Network of the models whose weights it can begin with, under `network`.
+    start_if
+        As in `JobRecipe`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class RecipeChoice:
     data: str
     needs_data: bool
     starts_from: Mapping[str, Any]
+    start_if: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def in_words(status: TrainingStatus) -> str:
             parts.append(f"{duration(status.seconds_left)} left")
         if status.waiting:
             parts.append(f"{status.waiting} more to follow")
-    elif status.run:
+    elif status.run and status.run not in status.text:
         parts = [f"{status.run}: {status.text[:1].lower()}{status.text[1:]}"]
     return ", ".join(parts)
 

@@ -14,9 +14,10 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayou
 from napari_cardioxai.app.layer_styles import WALL_COLOURS
 from napari_cardioxai.training.job_events import Curves
 
-_HEIGHT = 150
+_HEIGHT = 156
 _LOSS = "loss"
 _FIRST_SHOWN = ("dice", "auc")
+_WORDS = {w: w.upper() for w in ("lv", "rv", "auc", "kl", "bce")} | {"myo": "myocardium"}
 EMPTY = "Curves appear here with the first step of a training."
 
 
@@ -28,8 +29,9 @@ def family(name: str) -> str:
 def spoken(name: str) -> str:
     """A figure's name for people."""
     held_out = name.startswith("val_")
-    text = name.removeprefix("val_").replace("_", " ")
-    return f"{text} (validation)" if held_out else text
+    words = name.removeprefix("val_").replace("_", " ").split(" ")
+    text = " ".join(_WORDS.get(word, word) for word in words)
+    return f"{text[:1].upper()}{text[1:]}{' (validation)' if held_out else ''}"
 
 
 class FigurePlot(pg.PlotWidget):
@@ -43,9 +45,10 @@ class FigurePlot(pg.PlotWidget):
         self.setMouseEnabled(x=False, y=False)
         self.hideButtons()
         self.setAntialiasing(True)
-        self.getPlotItem().setContentsMargins(0, 6, 8, 0)
+        self.getPlotItem().setContentsMargins(0, 6, 8, 6)
         self.getPlotItem().setLabel("bottom", "Epoch")
         self.getPlotItem().getAxis("left").setWidth(52)
+        self.getPlotItem().getAxis("left").enableAutoSIPrefix(False)
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
 
     def set_theme(self, name: str) -> None:
@@ -98,6 +101,7 @@ class CurvesSection(QWidget):
         for label in (self.loss_said, self.other_said):
             label.setTextFormat(Qt.TextFormat.RichText)
             label.setWordWrap(True)
+            label.setMinimumWidth(60)  # or a long entry makes the dock wider than the window
         self.loss_said.setObjectName("train_loss_said")
         self.other_said.setObjectName("train_figure_said")
         self.logarithmic = QCheckBox("Logarithmic")
@@ -105,6 +109,10 @@ class CurvesSection(QWidget):
         self.logarithmic.toggled.connect(lambda on: self.loss.setLogMode(False, on))
         self.figure = QComboBox()
         self.figure.setObjectName("train_figure_chosen")
+        self.figure.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.figure.setMinimumContentsLength(8)
         self.figure.currentIndexChanged.connect(lambda _: self._draw())
         first, second = QHBoxLayout(), QHBoxLayout()
         first.addWidget(self.loss_said, 1)
@@ -158,11 +166,17 @@ class CurvesSection(QWidget):
             colours = dict(zip(shown, WALL_COLOURS * (1 + len(shown) // 6), strict=False))
             plot.draw(self.curves, shown, colours)
             plot.setVisible(bool(shown))
-            said.setText("&nbsp; ".join(self._last(name, colours[name]) for name in shown))
-        self.other.getPlotItem().setLabel("left", chosen.capitalize())
+            said.setText(" ".join(self._last(name, colours[name], plot) for name in shown))
+            said.setVisible(bool(shown))
+        self.other.getPlotItem().setLabel("left", spoken(chosen))
         self.figure.setVisible(self.figure.count() > 1)
         self.logarithmic.setVisible(bool(losses))
 
-    def _last(self, name: str, colour: str) -> str:
+    def _last(self, name: str, colour: str, plot: FigurePlot) -> str:
         values = self.curves.epochs.get(name, ([], []))[1] or self.curves.steps[name][1]
-        return f'<span style="color: {colour}">●</span> {spoken(name)} {values[-1]:.4g}'
+        said = spoken(name)
+        if plot is self.other:  # the axis and the box beside it say what family it is
+            rest = said.removeprefix(spoken(family(name))).strip()
+            said = said if rest in ("", "(validation)") else f"{rest[:1].upper()}{rest[1:]}"
+        text = f"{said} {values[-1]:.4g}".replace(" ", "&nbsp;")
+        return f'<span style="color: {colour}">●</span>&nbsp;{text}&nbsp;'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -22,29 +22,42 @@ from napari_cardioxai.errors import TrainingError
 from napari_cardioxai.training.job_fields import FieldSpec
 
 WRONG = "color: #ff7a5c;"
+MARKED = "border: 1px solid #ff7a5c;"
+SMALL = "font-size: 11px;"
+_SHARES = 4, 4, 3  # of the width: names, values, limits
 
 
-class FieldEditor(QWidget):
-    """One value, and below it what is wrong with it."""
+class FieldEditor(QObject):
+    """One value: its name, its control, its limits, and what is wrong with it."""
 
     changed = Signal()
 
-    def __init__(self, spec: FieldSpec) -> None:
-        super().__init__()
+    def __init__(self, spec: FieldSpec, parent: QObject) -> None:
+        super().__init__(parent)
         self.spec = spec
         self.editor = self._editor()
         self.editor.setObjectName(f"train_field_{spec.name}")
-        self.editor.setToolTip(_tip(spec))
+        self.label, self.beside = QLabel(spec.label), QLabel()
+        self.label.setBuddy(self.editor)
+        for label in (self.label, self.beside):
+            label.setWordWrap(True)  # the form is never wider than the dock
+        self.beside.setObjectName(f"train_limits_{spec.name}")
+        self.beside.setStyleSheet(SMALL)
+        for widget in (self.editor, self.label, self.beside):
+            widget.setToolTip(_tip(spec))
         self.complaint = QLabel()
         self.complaint.setObjectName(f"train_complaint_{spec.name}")
         self.complaint.setWordWrap(True)
         self.complaint.setStyleSheet(WRONG)
         self.complaint.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addWidget(self.editor)
-        layout.addWidget(self.complaint)
+        self._show_limits()
+
+    def lay_out(self, grid: QGridLayout, row: int) -> None:
+        """Take two rows of a grid, the second one for a complaint."""
+        grid.addWidget(self.label, row, 0)
+        grid.addWidget(self.editor, row, 1)
+        grid.addWidget(self.beside, row, 2)
+        grid.addWidget(self.complaint, row + 1, 1, 1, 2)
 
     def _editor(self) -> QWidget:
         spec, text = self.spec, self.spec.text(self.spec.default)
@@ -88,11 +101,22 @@ class FieldEditor(QWidget):
         except TrainingError as error:
             self.complaint.setText(sentence(str(error)))
             self.complaint.show()
+            self.editor.setStyleSheet(MARKED)
             raise
         self.complaint.hide()
+        self.editor.setStyleSheet("")
         return value
 
+    def _show_limits(self) -> None:
+        """Unit and limits; the default too once it is left, so that the way back is known."""
+        spec = self.spec
+        is_default = self.text.strip() == spec.text(spec.default)
+        kept = spec.text(spec.default)
+        parts = (spec.range_text, "" if is_default or len(kept) > 12 else f"default {kept}")
+        self.beside.setText("\n".join(part for part in parts if part))
+
     def _check(self) -> None:
+        self._show_limits()
         try:
             self.read()
         except TrainingError:
@@ -115,10 +139,15 @@ class RecipeForm(QWidget):
 
     def set_fields(self, specs: Sequence[FieldSpec]) -> None:
         """Show another recipe; what was typed for the last one is gone."""
+        if [editor.spec for editor in self.editors.values()] == list(specs):
+            return
         for part in self._parts:
             self._layout.removeWidget(part)
+            part.setParent(None)  # gone at once, not when the event loop comes round
             part.deleteLater()
-        self.editors = {spec.name: FieldEditor(spec) for spec in specs}
+        for editor in self.editors.values():
+            editor.deleteLater()
+        self.editors = {spec.name: FieldEditor(spec, self) for spec in specs}
         for editor in self.editors.values():
             editor.changed.connect(self.changed)
         basic = self._grid([e for e in self.editors.values() if not e.spec.advanced])
@@ -149,15 +178,10 @@ class RecipeForm(QWidget):
         grid = QGridLayout(inner)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(2)
-        for row, editor in enumerate(editors):
-            label = QLabel(editor.spec.label)
-            label.setToolTip(_tip(editor.spec))
-            label.setBuddy(editor.editor)
-            unit = QLabel(editor.spec.unit)
-            grid.addWidget(label, row, 0)
-            grid.addWidget(editor, row, 1)
-            grid.addWidget(unit, row, 2)
-        grid.setColumnStretch(1, 1)
+        for number, editor in enumerate(editors):
+            editor.lay_out(grid, 2 * number)
+        for column, share in enumerate(_SHARES):
+            grid.setColumnStretch(column, share)
         return inner
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QSlider, QSpinBox, QVBoxLayout, QWidget
 
+from napari_cardioxai.app.widgets.train_form import SMALL
 from napari_cardioxai.app.widgets.train_panels import PanelGrid
 from napari_cardioxai.errors import TrainingError
 from napari_cardioxai.training.job_folder import Look, RunFolder
@@ -14,7 +15,7 @@ from napari_cardioxai.training.job_previews import LATEST, Preview, read_preview
 
 EMPTY = "What the network makes of a picture appears here while it trains."
 HEATS = {"activation": "activation", "gradient": "activation × gradient"}
-_TIP = "Mean over the maps of each convolution, each panel from its least to its most"
+_TIP = "Mean over the maps of each convolution; dark is none, bright the most in its panel"
 
 
 class PreviewSection(QWidget):
@@ -58,7 +59,10 @@ class PreviewSection(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        for widget in (self._empty, self.caption, self._controls, self.panels):
+        self.legend = QLabel(f"{_TIP}.")
+        self.legend.setWordWrap(True)
+        self.legend.setStyleSheet(SMALL)
+        for widget in (self._empty, self.caption, self._controls, self.panels, self.legend):
             layout.addWidget(widget)
         self.show_run(None)
 
@@ -70,6 +74,9 @@ class PreviewSection(QWidget):
         """Look at another run; its pictures come with `show_newest`."""
         self._run, self._kept, self.preview = run, [], None
         self._list()
+        self.epoch.blockSignals(True)
+        self.epoch.setValue(self.epoch.maximum())  # follow
+        self.epoch.blockSignals(False)
         self._show(None)
 
     def show_newest(self, file: Path) -> None:
@@ -105,14 +112,16 @@ class PreviewSection(QWidget):
         self._empty.setVisible(preview is None)
         for widget in (self.caption, self._controls, self.panels):
             widget.setVisible(preview is not None)
+        self.legend.setVisible(preview is not None and preview.kind == "segmenter")
         if preview is None:
             self.panels.show_panels(())
             return
-        self.caption.setText(f"Epoch {preview.position:.4g} · {preview.caption}")
+        self.caption.setText(f"Epoch {round(preview.position, 1):g} · {preview.caption}")
         self.panels.show_panels(preview.panels)
         self.heat.setVisible(preview.kind == "segmenter")
         self.picture.blockSignals(True)
         self.picture.setRange(1, preview.pictures)
+        self.picture.setPrefix("Picture " if preview.kind == "segmenter" else "Subject ")
         self.picture.setSuffix(f" of {preview.pictures}")
         if not self.picture.hasFocus():
             self.picture.setValue(preview.picture + 1)

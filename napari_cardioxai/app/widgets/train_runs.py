@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -26,7 +27,7 @@ from napari_cardioxai.training.job_events import RunRecord, TrainingState
 EMPTY = "No training yet. Choose a recipe and data above, then press Start."
 ALL = "All runs"
 WORDS = {TrainingState.IDLE: "waiting"}
-_MOST_ROWS = 8
+_MOST_ROWS, _CELL_PADDING = 8, 12
 _RECORD, _VALUE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 _LOSS = "loss"
 
@@ -74,8 +75,8 @@ class RunsSection(QWidget):
         self.figure.setObjectName("train_runs_figure")
         self.figure.setToolTip("Figure of the last epoch to compare by")
         for box in (self.which, self.figure):
-            box.currentIndexChanged.connect(lambda _: self._fill())
-        self.which.addItem(ALL)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.which.addItem(ALL, ALL)
         self.table = QTableWidget(0, 0)
         self.table.setObjectName("train_runs")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -86,6 +87,8 @@ class RunsSection(QWidget):
         self.table.setSortingEnabled(True)
         self.table.horizontalHeader().setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.table.itemSelectionChanged.connect(self._on_selection)
+        for box in (self.which, self.figure):
+            box.currentIndexChanged.connect(lambda _: self._fill())
         self.keep = QPushButton("Add to models…")
         self.keep.setObjectName("train_keep")
         self.keep.setToolTip("Copy the model of a finished run of a search to your models")
@@ -131,7 +134,8 @@ class RunsSection(QWidget):
         records = [r for r in self._records if search in (None, ALL, r.job.search)]
         varied = list(dict.fromkeys(name for r in records for name in r.job.varied))
         figure = self.figure.currentData()
-        heads = ["Run", "State", "Epochs", "Loss", *([spoken(figure)] if figure else []), *varied]
+        shown = [spoken(figure).replace("(validation)", "(val.)")] if figure else []
+        heads = ["Run", "State", "Epochs", "Loss", *shown, *varied]
         kept = [record.folder for record in self.chosen]
         self.table.blockSignals(True)
         self.table.setSortingEnabled(False)
@@ -151,11 +155,19 @@ class RunsSection(QWidget):
         self.table.setSortingEnabled(True)
         self._select(kept)
         self.table.blockSignals(False)
-        self.table.resizeColumnsToContents()
+        self._fit_columns()
         head = self.table.horizontalHeader().sizeHint().height()
         bar = self.table.horizontalScrollBar().sizeHint().height()
         self.table.setFixedHeight(head + ROW_HEIGHT * min(len(records), _MOST_ROWS) + bar + 4)
         self._enable()
+
+    def _fit_columns(self) -> None:
+        """As wide as their text; the header's own hint leaves much room for an arrow."""
+        width = self.table.fontMetrics().horizontalAdvance
+        for column in range(self.table.columnCount()):
+            texts = [self.table.horizontalHeaderItem(column).text()]
+            texts += [self.table.item(row, column).text() for row in range(self.table.rowCount())]
+            self.table.setColumnWidth(column, max(map(width, texts)) + _CELL_PADDING)
 
     def _select(self, folders: Sequence[Path]) -> None:
         model = self.table.selectionModel()

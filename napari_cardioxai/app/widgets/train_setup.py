@@ -29,11 +29,12 @@ from napari_cardioxai.training.job_search import free_name
 
 LOOKING = "Looking for recipes …"
 RANDOM = "random weights"
-HINTS = {
-    "pictures": "Folder with images/ and lv_masks/",
-    "manifest": "Manifest of a cohort (.csv, .parquet)",
+WANTED = {
+    "pictures": "a folder with images/ and lv_masks/",
+    "manifest": "the manifest of a cohort (.csv or .parquet)",
 }
-WITHOUT = "; none: drawn hearts alone"
+HINTS = {"pictures": "Folder of pictures", "manifest": "Manifest of a cohort"}
+WITHOUT = "none: drawn hearts alone"
 
 
 class SetupSection(QWidget):
@@ -122,16 +123,19 @@ class SetupSection(QWidget):
         recipe = self.chosen
         if recipe is None or self._choices is None:
             return
-        self.data.setPlaceholderText(HINTS[recipe.data] + ("" if recipe.needs_data else WITHOUT))
+        self.data.setPlaceholderText(HINTS[recipe.data] if recipe.needs_data else WITHOUT)
+        self.data.setToolTip(f"Choose {WANTED[recipe.data]}")
         if recipe.data != self._data_kind:  # a folder of pictures is no cohort
             self._data_of[self._data_kind] = self.data.text()
             self._data_kind = recipe.data
             self.data.setText(self._data_of.get(recipe.data, ""))
+        start = self.start.currentData()
         self.start.clear()
         self.start.addItem(RANDOM, "")
         for model in self._choices.models:
             if recipe.starts_from and model["network"] == recipe.starts_from["network"]:
                 self.start.addItem(model["name"], model["folder"])
+        self.start.setCurrentIndex(max(0, self.start.findData(start)))
         self.start.setEnabled(self.start.count() > 1)
         self._suggest(())
         self.recipe_chosen.emit(recipe)
@@ -181,13 +185,19 @@ class SetupSection(QWidget):
         text = self.data.text().strip()
         data = Path(text).expanduser().absolute() if text else None
         if data is None and recipe.needs_data:
-            raise TrainingError(f"data is missing: choose {_lower(HINTS[recipe.data])}.")
+            raise TrainingError(f"data is missing: choose {WANTED[recipe.data]}.")
         if data is not None and not data.exists():
-            raise TrainingError(f"{data} does not exist; choose {_lower(HINTS[recipe.data])}.")
+            raise TrainingError(f"{data} does not exist; choose {WANTED[recipe.data]}.")
         name = check_name(self.name.text().strip())
         if name in [model["name"] for model in self._choices.models]:
             raise TrainingError(f"there is a model named {name} already; choose another name.")
         start = self.start.currentData()
+        keeping = [s for s in recipe.fields if s.name in recipe.start_if and values.get(s.name)]
+        if keeping and not start:
+            off = " and ".join(
+                f'"{s.label}" {"off" if s.kind == "switch" else "to 0"}' for s in keeping
+            )
+            raise TrainingError(f"choose a model to begin with, or switch {off} under Advanced.")
         return TrainingJob(
             recipe.name,
             dict(values),
@@ -196,7 +206,3 @@ class SetupSection(QWidget):
             device=self.device.currentData() or "auto",
             start=Path(start) if start else None,
         )
-
-
-def _lower(text: str) -> str:
-    return f"a {text[:1].lower()}{text[1:]}"
