@@ -3,22 +3,19 @@
 A wall may move badly anywhere. The direction to hearts with a high variance is
 the mean of directions to every place, and these cancel: going there moves no
 wall in particular. What does lie along directions is the thickening of each
-segment; its variance, and so the way that raises it in one heart, follows by
-the chain rule.
+segment; the way that raises the variance in one heart stretches what its own
+segments differ by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from napari_cardioxai.concepts.biomarkers import SEGMENTS
 from napari_cardioxai.errors import BundleError, CohortError
 
 _RINGS, _AROUND = 2, 6
@@ -36,6 +33,10 @@ class RegionalModel:
     weights, intercepts
         Thickening in % of the AHA segments 1 to 12 is `intercepts` + `weights`
         times the latent, shape (12, T * latent) and (12,).
+    patterns
+        Latent change that goes with 1 % of thickening of each segment while the
+        others stay, the regression of the latent on all of them, shape (T *
+        latent, 12). What reads is not what writes: a decoder follows these.
     sd
         Standard deviation over the cohort of the logarithm of the variance that
         it reads: one step of a walk.
@@ -45,24 +46,37 @@ class RegionalModel:
 
     weights: NDArray[np.float32]
     intercepts: NDArray[np.float32]
+    patterns: NDArray[np.float32]
     sd: NDArray[np.float32]
     r2: NDArray[np.float32]
 
-    def log_variance(self, z: Tensor) -> Tensor:
-        """Logarithm of the variance of thickening, differentiable, (n, T, latent) to (n,)."""
-        weights, intercepts = (
-            torch.as_tensor(values, dtype=z.dtype, device=z.device)
-            for values in (self.weights, self.intercepts)
-        )
-        thickening = (z.flatten(1) @ weights.T + intercepts).unflatten(1, (_RINGS, _AROUND))
-        variance = thickening.var(2, unbiased=False).mean(1)
-        return torch.log(variance + _FLOOR_PERCENT2)
+    def thickening(self, latent: NDArray) -> NDArray[np.float64]:
+        """Thickening in % as read from latents (n, T, latent), shape (n, 2, 6)."""
+        flat = np.asarray(latent, np.float64).reshape(len(latent), -1)
+        return (flat @ self.weights.T + self.intercepts).reshape(-1, _RINGS, _AROUND)
+
+    def log_variance(self, latent: NDArray) -> NDArray[np.float64]:
+        """Logarithm of the variance of thickening as read from latents, shape (n,)."""
+        return np.log(self.thickening(latent).var(2).mean(1) + _FLOOR_PERCENT2)
+
+    def walked(self, latent: NDArray, alpha: float) -> NDArray[np.float32]:
+        """Latents whose variance is exp(alpha `sd`) times as large, (n, T, latent).
+
+        The deviation of each segment from the mean of its ring is stretched by
+        the root of that, so that a heart keeps its own pattern and its mean.
+        """
+        thickening = self.thickening(latent)
+        apart = thickening - thickening.mean(2, keepdims=True)
+        stretched = (np.exp(0.5 * alpha * float(self.sd[0])) - 1) * apart
+        change = stretched.reshape(len(latent), -1) @ np.asarray(self.patterns, np.float64).T
+        return (np.asarray(latent) + change.reshape(np.shape(latent))).astype(np.float32)
 
     def as_arrays(self) -> dict[str, NDArray]:
         """Arrays by name, for `safetensors`."""
         return {
             "regional.weights": self.weights,
             "regional.intercepts": self.intercepts,
+            "regional.patterns": self.patterns,
             "regional.sd": self.sd,
             "regional.r2": self.r2,
         }
@@ -76,7 +90,7 @@ class RegionalModel:
         BundleError
             When only some are there.
         """
-        names = ("weights", "intercepts", "sd", "r2")
+        names = ("weights", "intercepts", "patterns", "sd", "r2")
         there = [name for name in names if f"regional.{name}" in arrays]
         if not there:
             return None
@@ -122,15 +136,13 @@ def fit_regional(
     r2 = 1 - left / np.sum((target[aside] - target[aside].mean(0)) ** 2, 0)
     machine.fit(offset, target)
     weights = machine.coef_
+    patterns = np.linalg.lstsq(target - target.mean(0), offset, rcond=None)[0].T
     model = RegionalModel(
         weights.astype(np.float32),
         (machine.intercept_ - weights @ centre).astype(np.float32),
+        patterns.astype(np.float32),
         np.ones(1, np.float32),
         r2.astype(np.float32),
     )
-    with torch.inference_mode():
-        spread = model.log_variance(torch.from_numpy(table)).std().numpy()
-    assert weights.shape[0] == SEGMENTS
-    return RegionalModel(
-        model.weights, model.intercepts, np.array([max(spread, _LEAST)], np.float32), model.r2
-    )
+    spread = max(float(model.log_variance(table).std()), _LEAST)
+    return replace(model, sd=np.array([spread], np.float32))

@@ -46,11 +46,11 @@ class Walk:
         "gradient": the smallest change that moves the projection onto a
         direction of a later layer. "least squares": the smallest change that
         moves the layer along the direction and leaves its other units where
-        they are, through the local Jacobian. "regional": the smallest change
-        that multiplies the variance of thickening, whichever segments differ in
-        this heart. Small is meant in the cohort's standard deviations.
+        they are, through the local Jacobian. Small is meant in the cohort's
+        standard deviations. "regional": what this heart's segments differ by in
+        thickening is stretched.
     cloud
-        The cohort, for all but "latent".
+        The cohort, for "gradient" and "least squares".
     regional
         How walls are read from latents, for "regional".
     """
@@ -74,8 +74,8 @@ class Walk:
         name = self.direction.concept.name
         if self.way == REGIONAL:
             return (
-                f"{name}: no one direction, but in each heart the smallest plausible latent change "
-                "that multiplies the variance, along the thickening of its own segments."
+                f"{name}: no one direction; in each heart what its segments differ by in thickening "
+                "is stretched, along the directions of the latent that go with each segment."
             )
         if self.way == STRAIGHT:
             where = (
@@ -108,6 +108,8 @@ class Walk:
         wanted = np.asarray(alphas, float)
         if self.way == STRAIGHT:
             return self._straight(latent, wanted)
+        if self.regional is not None:
+            return np.stack([self.regional.walked(latent, alpha) for alpha in wanted], 1)
         found = np.empty((len(latent), len(wanted), *latent.shape[1:]), np.float32)
         for sign in (1, -1):
             outward = [int(k) for k in np.argsort(np.abs(wanted)) if wanted[k] * sign >= 0]
@@ -149,31 +151,22 @@ class Walk:
         """Go on by alpha, linearising at every half standard deviation."""
         count = int(np.ceil(abs(alpha) / STEP))
         for _ in range(count):
-            wanted = alpha / count * self.direction.sd
-            z = (
-                z
-                + (self._by_gradient(z) if self.way == GRADIENT else self._by_jacobian(z)) * wanted
-            )
+            step = self._by_jacobian(z) if self.way == LEAST_SQUARES else self._by_gradient(z)
+            z = z + step * (alpha / count * self.direction.sd)
         return z
 
     def _by_gradient(self, z: Tensor) -> Tensor:
         """Change of unit projection, shortest in the cohort's metric, shape of z."""
         assert self.cloud is not None
+        vector = torch.as_tensor(self.direction.vector, dtype=z.dtype, device=z.device)
         with torch.enable_grad():
             at = z.detach().requires_grad_(True)
-            along = self._projection(at)
+            along = activations_at(self.classifier.network, at, self.direction.layer) @ vector
             (gradient,) = torch.autograd.grad(along.sum(), at)
         gradient = gradient.flatten(1)
         change = self.cloud.spread(gradient)
         gained = (change * gradient).sum(1, keepdim=True).clamp_min(1e-12)
         return (change / gained).reshape(z.shape)
-
-    def _projection(self, z: Tensor) -> Tensor:
-        """What the walk raises, shape (n,)."""
-        if self.regional is not None:
-            return self.regional.log_variance(z)
-        vector = torch.as_tensor(self.direction.vector, dtype=z.dtype, device=z.device)
-        return activations_at(self.classifier.network, z, self.direction.layer) @ vector
 
     def _by_jacobian(self, z: Tensor) -> Tensor:
         """Change that moves the layer by the vector: C J' (J C J' + damping)^-1 v."""

@@ -23,7 +23,11 @@ from napari_cardioxai.files import replacing
 from napari_cardioxai.networks.latent import AUTOENCODER, LatentHeart
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.latent_data import SequenceBatches, TrainingData, as_it_is
-from napari_cardioxai.training.latent_heads import positive_weights, take_back_balance
+from napari_cardioxai.training.latent_heads import (
+    new_classifiers,
+    positive_weights,
+    take_back_balance,
+)
 from napari_cardioxai.training.latent_module import LatentModule
 from napari_cardioxai.training.latent_recipe import LatentRecipe
 
@@ -161,6 +165,8 @@ def train_latent(
     if module.best_weights is not None:
         network.load_state_dict(module.best_weights)
     network = network.cpu().eval()
+    if recipe.refit and recipe.head_epochs:
+        return new_classifiers(network, train, recipe, on_progress=on_progress)
     if recipe.balance:
         take_back_balance(network, weights)
     return network

@@ -102,6 +102,10 @@ class LatentRecipe:
     head_epochs
         Epochs for which classifiers that are new in a stage first learn alone,
         on the latents of the finished autoencoder; part of the stage's first epoch.
+    refit
+        Whether classifiers are taught anew, for `head_epochs`, on the latents of
+        the autoencoder as the stages left it; those that went along with it are
+        left behind.
     patience
         Epochs without a better validation loss after which a stage ends; 0: never.
     batch_size
@@ -161,6 +165,7 @@ class LatentRecipe:
     schedule: Literal["constant", "one-cycle"] = _choice(
         "constant", "Learning rate over a stage", ("constant", "one-cycle")
     )
+    refit: bool = _switch(False, "New classifiers at the end")
     head_learning_rate: float = _number(1e-3, "Learning rate on fixed latents", 1e-7, 1)
     later_rate: float = _number(1.0, "Share of the learning rate in later stages", 0, 1)
     weight_decay: float = _number(0.0, "Weight decay", 0, 10)
@@ -307,8 +312,10 @@ class CloughRecipe(LatentRecipe):
         settings = _TUNED | {
             "concepts": tuple(ConceptSlice(name, 0, 96) for name in CLOUGH_CONCEPTS),
             "vae_epochs": 14,
-            "primary_epochs": 1,
-            "concept_epochs": 1,
+            "primary_epochs": 3,
+            "concept_epochs": 0,
+            "later_rate": 0.1,
+            "refit": True,
         }
         return cls(**{**settings, **changes})
 

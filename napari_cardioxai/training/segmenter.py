@@ -265,7 +265,8 @@ def train_segmenter(
         shuffle=True,
         drop_last=len(data) > recipe.batch_size,
     )
-    module = SegmenterModule(recipe, teacher=_started(recipe, start) if recipe.taught else None)
+    first = _started(recipe, start) if recipe.taught or recipe.start_share else None
+    module = SegmenterModule(recipe, teacher=first if recipe.taught else None)
     if start is not None:
         _begin_with(module.network, start)
     checkpoint = run_dir / "last.ckpt"
@@ -291,8 +292,8 @@ def train_segmenter(
     trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
     # The file holds the averaged weights; after a resume the module may hold the last ones.
     kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
-    if recipe.start_share:
-        _mix_in(kept.network, _started(recipe, start), recipe.start_share)
+    if first is not None:
+        _mix_in(kept.network, first.cpu(), recipe.start_share)
     return kept.network.eval()
 
 

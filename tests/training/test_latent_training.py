@@ -14,7 +14,11 @@ from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.progress import Cancelled
 from napari_cardioxai.training.latent import METRICS, is_unfinished, train_latent
 from napari_cardioxai.training.latent_data import TrainingData
-from napari_cardioxai.training.latent_heads import positive_weights, take_back_balance
+from napari_cardioxai.training.latent_heads import (
+    new_classifiers,
+    positive_weights,
+    take_back_balance,
+)
 from napari_cardioxai.training.latent_module import StageClock
 from napari_cardioxai.training.latent_recipe import one_cycle
 from tests.training.latent_example import SMALL, beating_rings
@@ -204,3 +208,16 @@ def test_a_training_may_start_from_the_autoencoder_of_another(tmp_path):
         train_latent(
             still, beating_rings(4), run_dir=tmp_path / "b", start=wider.state_dict(), device="cpu"
         )
+
+
+def test_classifiers_may_be_taught_anew_when_the_autoencoder_is_done(tmp_path):
+    short = replace(SMALL, vae_epochs=1, primary_epochs=1, concept_epochs=0, head_epochs=2)
+    data = beating_rings(6)
+    went_along = train_latent(short, data, run_dir=tmp_path / "a", device="cpu")
+    again = replace(short, refit=True)
+    anew = train_latent(again, data, run_dir=tmp_path / "b", device="cpu")
+    torch.testing.assert_close(anew.posterior.weight, went_along.posterior.weight)
+    expected = new_classifiers(went_along, data, again)
+    for name, tensor in anew.state_dict().items():
+        torch.testing.assert_close(tensor, expected.state_dict()[name], msg=name)
+    assert not torch.equal(anew.concept_layer.weight, went_along.concept_layer.weight)
