@@ -35,8 +35,9 @@ class RegionalModel:
         times the latent, shape (12, T * latent) and (12,).
     patterns
         Latent change that goes with 1 % of thickening of each segment while the
-        others stay, the regression of the latent on all of them, shape (T *
-        latent, 12). What reads is not what writes: a decoder follows these.
+        others stay: the regression of the latent on all of them, so scaled that
+        `weights` read it again, shape (T * latent, 12). What reads is not what
+        writes: a decoder follows these.
     sd
         Standard deviation over the cohort of the logarithm of the variance that
         it reads: one step of a walk.
@@ -137,6 +138,8 @@ def fit_regional(
     machine.fit(offset, target)
     weights = machine.coef_
     patterns = np.linalg.lstsq(target - target.mean(0), offset, rcond=None)[0].T
+    # Noise in the measured walls makes patterns too short; as long as is read again is right.
+    patterns = patterns @ np.linalg.inv(weights @ patterns)
     model = RegionalModel(
         weights.astype(np.float32),
         (machine.intercept_ - weights @ centre).astype(np.float32),
