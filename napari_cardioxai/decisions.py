@@ -144,28 +144,9 @@ class CohortDecision:
 
 def available_classifiers() -> list[str]:
     """Names of the latent classifiers, shipped ones first."""
-    from napari_cardioxai.bundles.bundle import available_bundles, load_card
+    from napari_cardioxai.bundles.bundle import available_cards
 
-    return [
-        name
-        for name, folder in available_bundles().items()
-        if load_card(folder).kind == "latent-classifier"
-    ]
-
-
-def whole_heart_segmenter() -> str:
-    """Name of the first segmenter that knows all structures; the default one where none does."""
-    from napari_cardioxai.bundles.bundle import available_bundles, load_card
-    from napari_cardioxai.bundles.card import SegmenterCard
-
-    known = available_bundles()
-    for name in studies.available_models():
-        card = load_card(known[name])
-        if isinstance(card, SegmenterCard) and set(STRUCTURE_NAMES) <= set(
-            card.structures.values()
-        ):
-            return name
-    return DEFAULT_SEGMENTER
+    return [name for name, card in available_cards()[0].items() if card.kind == "latent-classifier"]
 
 
 def classify_labels(
@@ -256,7 +237,7 @@ def classify(
         return _classify_label_file(path, classifier)
     scan = load_scan(path, on_progress=on_progress)
     result = studies.segment(
-        scan, model=segmenter or whole_heart_segmenter(), device=device, on_progress=on_progress
+        scan, model=segmenter or DEFAULT_SEGMENTER, device=device, on_progress=on_progress
     )
     on_progress(0, 0, "classifying")
     by = f"The labels were made by {result.model} and not read over by a person."

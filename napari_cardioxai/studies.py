@@ -58,11 +58,9 @@ class SegmentationResult:
 
 def available_models() -> list[str]:
     """Names of the segmentation models, the default first."""
-    from napari_cardioxai.bundles.bundle import available_bundles, load_card
+    from napari_cardioxai.bundles.bundle import available_cards
 
-    names = [
-        n for n, folder in available_bundles().items() if load_card(folder).kind == "segmenter"
-    ]
+    names = [name for name, card in available_cards()[0].items() if card.kind == "segmenter"]
     return sorted(names, key=lambda name: (name != DEFAULT_SEGMENTER, name))
 
 

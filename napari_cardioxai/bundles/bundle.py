@@ -170,6 +170,17 @@ def available_bundles() -> dict[str, Path]:
     return found
 
 
+def available_cards() -> tuple[dict[str, Card], list[str]]:
+    """Cards of every model by name, and a sentence for each folder whose card cannot be read."""
+    cards, faults = {}, []
+    for name, folder in available_bundles().items():
+        try:
+            cards[name] = load_card(folder)
+        except BundleError as error:
+            faults.append(str(error))
+    return cards, faults
+
+
 def find_bundle(name: str | Path) -> Path:
     """The folder of a model given by its name or by its path.
 

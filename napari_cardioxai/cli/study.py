@@ -147,14 +147,16 @@ def analyze(
 @app.command()
 def models(as_json: Json = False) -> None:
     """List the models that come with the program and your own."""
-    from napari_cardioxai.bundles.bundle import available_bundles, load_card
+    from napari_cardioxai.bundles.bundle import available_cards
 
-    cards = {name: load_card(folder) for name, folder in available_bundles().items()}
+    cards, faults = available_cards()
+    for fault in faults:
+        say(f"! {fault}")
     if as_json:
         print_json({name: card.as_json() for name, card in cards.items()})
         return
     for name, card in cards.items():
-        print(f"{name:<16} {card.kind:<10} {card.title}")
+        print(f"{name:<16} {card.kind:<18} {card.title}")
 
 
 def _check_label_name(path: Path) -> None:

@@ -152,26 +152,20 @@ def describe() -> dict[str, Any]:
     `recipes` (as `JobRecipe.as_json`), `devices`, `models` (name, folder, kind,
     network and number of structures of each), `models_folder`.
     """
-    from napari_cardioxai.bundles.bundle import available_bundles, load_card, own_folder
+    from napari_cardioxai.bundles.bundle import available_bundles, available_cards, own_folder
     from napari_cardioxai.bundles.devices import available_devices
-    from napari_cardioxai.errors import BundleError
 
-    models = []
-    for name, folder in available_bundles().items():
-        try:
-            card = load_card(folder)
-        except BundleError:
-            continue  # listing must not fail over one broken folder
-        structures = len(getattr(card, "structures", ()))
-        models.append(
-            {
-                "name": name,
-                "folder": str(folder),
-                "kind": card.kind,
-                "network": card.network,
-                "structures": structures,
-            }
-        )
+    folders = available_bundles()
+    models = [
+        {
+            "name": name,
+            "folder": str(folders[name]),
+            "kind": card.kind,
+            "network": card.network,
+            "structures": len(getattr(card, "structures", ())),
+        }
+        for name, card in available_cards()[0].items()
+    ]
     return {
         "recipes": [recipe.as_json() for recipe in known_recipes()],
         "devices": ["auto", *available_devices()],

@@ -3,10 +3,12 @@ import json
 import pytest
 import torch
 
+from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.bundles.bundle import (
     CARD,
     WEIGHTS,
     available_bundles,
+    available_cards,
     find_bundle,
     load_card,
     load_network,
@@ -107,3 +109,13 @@ def test_own_models_are_found_by_name_and_unknown_ones_named(bundle, monkeypatch
     assert find_bundle("small") == bundle
     with pytest.raises(BundleError, match="small"):
         find_bundle("large")
+
+
+def test_a_broken_folder_is_told_and_hides_no_other_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "card.json").write_text("{")
+    (tmp_path / "broken" / "weights.safetensors").write_bytes(b"")
+    cards, faults = available_cards()
+    assert "broken" not in cards and DEFAULT_SEGMENTER in cards
+    assert len(faults) == 1 and "broken" in faults[0]
