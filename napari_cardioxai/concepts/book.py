@@ -105,7 +105,9 @@ class ConceptBook:
             "rows": list(self.rows),
         }
         with replacing(folder / ARRAYS) as beside:
-            save_file({k: torch.from_numpy(np.array(v)) for k, v in arrays.items()}, beside)
+            save_file(
+                {k: torch.from_numpy(np.array(v, order="C")) for k, v in arrays.items()}, beside
+            )
         with replacing(folder / BOOK) as beside:
             beside.write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
