@@ -68,7 +68,7 @@ def test_the_loss_falls(trained):
     reconstruction = [float(line.split(",")[column]) for line in lines[1:]]
     assert len(reconstruction) == 14
     assert reconstruction[11] < 0.5 * reconstruction[0]
-    assert reconstruction[13] == reconstruction[11], "later stages leave the autoencoder as it is"
+    assert reconstruction[13] < 1.1 * reconstruction[11], "later stages unlearn little"
 
 
 def test_the_card_says_how_the_bundle_came_about(trained):
