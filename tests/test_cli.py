@@ -1,7 +1,6 @@
 """The command line end to end, in process, on the shipped sample and on files made here."""
 
 import json
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -9,25 +8,10 @@ import pytest
 import torch
 from imageio.v3 import imread, imwrite
 
-from napari_cardioxai import cli
 from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 from napari_cardioxai.scans.samples import sample_path
 from tests.bundles.test_bundle import a_card
-
-
-@pytest.fixture
-def cardioxai(monkeypatch, capsys):
-    """Run the command line; exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cardioxai", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

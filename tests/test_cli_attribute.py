@@ -2,32 +2,16 @@
 
 import csv
 import json
-import sys
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_cardioxai import cli
 from napari_cardioxai.anatomy.label_files import write_labels
 from napari_cardioxai.bundles.bundle import NETWORKS
 from napari_cardioxai.scans.nifti import write_nifti
 from tests.attribution.studies import Bright, a_scan, save_bright, save_heart
 from tests.cohorts.cines import a_cine
-
-
-@pytest.fixture
-def cardioxai(monkeypatch, capsys):
-    """Run the command line; exit code, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cardioxai", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

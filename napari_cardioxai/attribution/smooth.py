@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -45,9 +46,9 @@ class Smoothed(Method):
     samples: int = setting(10, "Noisy copies", 1, 1000)
     steps: int = setting(16, "Steps", 1, 4096)
 
+    @abstractmethod
     def _method(self) -> Method:
         """What is averaged."""
-        raise NotImplementedError
 
     def _heat(self, job: Job) -> Tensor:
         method = self._method()

@@ -82,106 +82,77 @@ def train_segmenter(
     say(f"Model in {output}.")
 
 
-@app.command("clough")
-def train_clough(
-    data: LatentData,
-    output: ModelFolder,
-    epochs: Epochs = None,
-    start: StartModel = None,
-    resume: Resume = False,
-    paper: Paper = False,
-    label: Label = "label",
-    concept: Concepts = None,
-    setting: Settings = None,
-    classes: ClassNames = None,
-    licence: Licence = "not stated",
-    run_dir: RunDir = None,
-    device: Device = "auto",
-    devices: Devices = 1,
-) -> None:
-    """Train a disease classifier on whole labelled cycles, as Clough 2019."""
-    _train_latent("clough", **locals())
+def _add_latent_command(recipe: str, does: str) -> None:
+    """The recipes of latent classifiers differ in what they are, not in what they are asked."""
 
+    @app.command(recipe, help=does)
+    def train(
+        data: LatentData,
+        output: ModelFolder,
+        epochs: Epochs = None,
+        start: StartModel = None,
+        resume: Resume = False,
+        paper: Paper = False,
+        label: Label = "label",
+        concept: Concepts = None,
+        setting: Settings = None,
+        classes: ClassNames = None,
+        licence: Licence = "not stated",
+        run_dir: RunDir = None,
+        device: Device = "auto",
+        devices: Devices = 1,
+    ) -> None:
+        from napari_cardioxai.bundles.latent import LatentClassifier
+        from napari_cardioxai.cohorts.manifest import read_manifest
+        from napari_cardioxai.training.latent import CHECKPOINT, EpochReport, is_unfinished
+        from napari_cardioxai.training.latent_bundle import CLASSES, make_latent_bundle
+        from napari_cardioxai.training.latent_recipe import recipe_for
 
-@app.command("crt")
-def train_crt(
-    data: LatentData,
-    output: ModelFolder,
-    epochs: Epochs = None,
-    start: StartModel = None,
-    resume: Resume = False,
-    paper: Paper = False,
-    label: Label = "label",
-    concept: Concepts = None,
-    setting: Settings = None,
-    classes: ClassNames = None,
-    licence: Licence = "not stated",
-    run_dir: RunDir = None,
-    device: Device = "auto",
-    devices: Devices = 1,
-) -> None:
-    """Train a classifier of response to resynchronisation with its concepts, as Puyol-Antón 2020."""
-    _train_latent("crt", **locals())
-
-
-def _train_latent(
-    recipe: str,
-    *,
-    data: Path,
-    output: Path,
-    epochs: int | None,
-    start: str | None,
-    resume: bool,
-    paper: bool,
-    label: str,
-    concept: list[str] | None,
-    setting: list[str] | None,
-    classes: tuple[str, str] | None,
-    licence: str,
-    run_dir: Path | None,
-    device: str,
-    devices: int,
-) -> None:
-    from napari_cardioxai.bundles.latent import LatentClassifier
-    from napari_cardioxai.cohorts.manifest import read_manifest
-    from napari_cardioxai.training.latent import CHECKPOINT, EpochReport, is_unfinished
-    from napari_cardioxai.training.latent_bundle import CLASSES, make_latent_bundle
-    from napari_cardioxai.training.latent_recipe import recipe_for
-
-    manifest = read_manifest(data)
-    chosen = recipe_for(
-        recipe,
-        paper=paper,
-        columns=set(manifest.table.columns),
-        concepts=concept,
-        epochs=epochs,
-        settings=setting or [],
-    )
-    run_dir = run_dir or Path("runs") / output.name
-    if not resume:
-        if is_unfinished(run_dir):
-            fail(f"{run_dir} holds an interrupted training; add --resume, or delete that folder.")
-        (run_dir / CHECKPOINT).unlink(missing_ok=True)
-
-    def tell(report: EpochReport) -> None:
-        shown = ", ".join(f"{k} {v:.4g}" for k, v in report.metrics.items())
-        say(f"epoch {report.epoch}/{report.epochs} {report.stage}: {shown}")
-
-    with progress() as on_progress:
-        card = make_latent_bundle(
-            chosen,
-            manifest,
-            output,
-            run_dir=run_dir,
-            label=label,
-            classes=classes or CLASSES[recipe],
-            licence=licence,
-            start=None if start is None else LatentClassifier.load(start, device="cpu"),
-            device=device,
-            devices=devices,
-            command=command_line(),
-            on_progress=on_progress,
-            on_epoch=tell,
+        manifest = read_manifest(data)
+        chosen = recipe_for(
+            recipe,
+            paper=paper,
+            columns=set(manifest.table.columns),
+            concepts=concept,
+            epochs=epochs,
+            settings=setting or [],
         )
-    print_json(card.results)
-    say(f"Model in {output}.")
+        run_dir = run_dir or Path("runs") / output.name
+        if not resume:
+            if is_unfinished(run_dir):
+                fail(
+                    f"{run_dir} holds an interrupted training; add --resume, or delete that folder."
+                )
+            (run_dir / CHECKPOINT).unlink(missing_ok=True)
+
+        def tell(report: EpochReport) -> None:
+            shown = ", ".join(f"{k} {v:.4g}" for k, v in report.metrics.items())
+            say(f"epoch {report.epoch}/{report.epochs} {report.stage}: {shown}")
+
+        with progress() as on_progress:
+            card = make_latent_bundle(
+                chosen,
+                manifest,
+                output,
+                run_dir=run_dir,
+                label=label,
+                classes=classes or CLASSES[recipe],
+                licence=licence,
+                start=None if start is None else LatentClassifier.load(start, device="cpu"),
+                device=device,
+                devices=devices,
+                command=command_line(),
+                on_progress=on_progress,
+                on_epoch=tell,
+            )
+        print_json(card.results)
+        say(f"Model in {output}.")
+
+
+_add_latent_command(
+    "clough", "Train a disease classifier on whole labelled cycles, as Clough 2019."
+)
+_add_latent_command(
+    "crt",
+    "Train a classifier of response to resynchronisation with its concepts, as Puyol-Antón 2020.",
+)

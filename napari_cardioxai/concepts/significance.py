@@ -27,6 +27,7 @@ from napari_cardioxai.concepts.samples import (
     resampled,
 )
 from napari_cardioxai.errors import CohortError
+from napari_cardioxai.multiple_testing import holm
 from napari_cardioxai.progress import Progress, silent
 
 PERMUTATIONS = 999
@@ -154,21 +155,6 @@ def corrected(results: Sequence[Tcav]) -> list[Tcav]:
     """The same results with `p_holm` over all of them: concepts, kinds, layers, classes."""
     adjusted = holm([result.p for result in results])
     return [replace(one, p_holm=float(p)) for one, p in zip(results, adjusted, strict=True)]
-
-
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Holm's step-down correction of p-values, in their order.
-
-    References
-    ----------
-    Holm 1979, Scand. J. Stat. 6:65.
-    """
-    p = np.asarray(p_values, float)
-    order = np.argsort(p)
-    steps = p[order] * (len(p) - np.arange(len(p)))
-    corrected_p = np.empty_like(p)
-    corrected_p[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return corrected_p
 
 
 def permutation_p(observed: float, null: ArrayLike) -> float:

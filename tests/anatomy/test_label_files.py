@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 
 import nibabel as nib
@@ -13,6 +12,7 @@ from napari_cardioxai.errors import LabelError, ScanError
 from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.scans.nifti import read_nifti
 from napari_cardioxai.scans.scan import Provenance, Scan
+from tests.shared_data import shared_data
 
 AFFINE = np.array([[0, -1.4, 0, 90], [1.4, 0, 0, -60], [0, 0, 8, -40], [0, 0, 0, 1.0]])
 
@@ -236,11 +236,7 @@ def test_unequal_gaps_of_the_scan_are_used_for_volumes(tmp_path):
 
 @pytest.fixture(params=["A", "B", "C"])
 def real_case(request):
-    root = Path(os.environ.get("CARDIOXAI_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    folder = root / "sax-ed-lv-myo-rv" / request.param
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is missing; set CARDIOXAI_DATA to the shared data")
-    return folder
+    return shared_data("sax-ed-lv-myo-rv", request.param)
 
 
 def test_real_labels_with_rv_4_are_recognised_and_brought_onto_their_scan(real_case):

@@ -1,7 +1,6 @@
 """Every rule is tripped by its own fault, at the right place, and by no healthy heart."""
 
 import json
-import os
 import time
 import warnings
 from dataclasses import replace
@@ -23,6 +22,7 @@ from napari_cardioxai.scans.contours import contour_masks
 from napari_cardioxai.scans.geometry import LPS_TO_RAS, Geometry, spacing_of
 from napari_cardioxai.scans.nifti import read_nifti
 from napari_cardioxai.scans.scan import Provenance, Scan
+from tests.shared_data import shared_data
 
 FRAMES, SLICES, ROWS, COLUMNS = 20, 10, 80, 110
 SPACING = (8.0, 1.4, 1.4)
@@ -550,14 +550,6 @@ def test_a_whole_cine_is_checked_within_a_second_of_work(data):
 
 
 # Real hearts -------------------------------------------------------------------
-
-
-def shared_data(folder):
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("CARDIOXAI_DATA", root.parent / "shared" / "data"))
-    if not (data / folder).is_dir():
-        pytest.skip(f"the real data are not at hand: no {folder} in {data.name}")
-    return data / folder
 
 
 def contoured(study):

@@ -83,11 +83,26 @@ def test_a_cine_is_explained_over_time(name):
     assert heat.shape[2:] == (6, 8, 8)
 
 
-@pytest.mark.parametrize("name", METHODS)
+NOISY = sorted(
+    name
+    for name, entry in METHODS.items()
+    if entry.method.__name__.startswith(("Smooth", "Squared", "GradientShap"))
+)
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noise_that_is_drawn_for_a_batch_lets_no_example_see_another(name):
+    network, x = a_network(2), an_image(2, side=12, examples=2)
+    other = x.clone()
+    other[1] = 3 * x[1].flip(-1) + 1
+    first, again = (quick(name, network).attribute(batch, [0, 2]) for batch in (x, other))
+    moved = (first - again).abs().flatten(1).amax(1) / first.abs().flatten(1).amax(1)
+    assert moved[0] < 1e-4 and moved[1] > 1e-2
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in NOISY])
 def test_examples_of_a_batch_are_explained_each_for_itself(name):
     network, x = a_network(2), an_image(2, side=12, examples=2)
-    if METHODS[name].method.__name__.startswith(("Smooth", "Squared", "GradientShap")):
-        pytest.skip("noise is drawn for the batch")
     together = quick(name, network).attribute(x, [0, 2])
     alone = [quick(name, network).attribute(x[k : k + 1], c) for k, c in enumerate([0, 2])]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-3, atol=1e-5)

@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -10,8 +7,8 @@ from napari_cardioxai.cohorts.pictures import class_indices, load_images
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.scans.nifti import write_nifti
+from tests.shared_data import shared_data
 
-DATA = Path(os.environ.get("CARDIOXAI_DATA", "../shared/data"))
 TABLE = """participant_id\tage\tgender\tgroup
 sub-1\t20\tf\tcontrol
 sub-2\t30\tm\tdepr
@@ -72,9 +69,7 @@ def test_tables_that_do_not_serve_are_said(dataset, tmp_path_factory):
 
 
 def test_real_volumes_have_sex_age_and_group():
-    folder = DATA / "t1w-ds002748-2mm"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+    folder = shared_data("t1w-ds002748-2mm")
     manifest = find_brains(folder, label="gender")
     assert len(manifest.subjects) == 22
     assert set(manifest.table["class"]) == {"f", "m"}

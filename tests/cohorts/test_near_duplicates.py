@@ -1,6 +1,3 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -8,8 +5,7 @@ from scipy import ndimage
 from napari_cardioxai.cohorts.near_duplicates import THUMBNAIL, find_near_duplicates
 from napari_cardioxai.cohorts.pictures import class_indices, find_pictures, load_images
 from napari_cardioxai.errors import CohortError
-
-DATA = Path(os.environ.get("CARDIOXAI_DATA", "../shared/data"))
+from tests.shared_data import shared_data
 
 
 def a_head(rng) -> np.ndarray:
@@ -90,9 +86,7 @@ def test_empty_pictures_are_alike_to_nothing():
 
 @pytest.mark.slow
 def test_neighbouring_slices_of_real_tumours_are_found():
-    folder = DATA / "brain-tumour-2d"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+    folder = shared_data("brain-tumour-2d")
     manifest = find_pictures(folder)
     numbered = sorted(manifest.subjects, key=lambda s: int(s.split("/")[1]))[:400]
     images = load_images(manifest, numbered, THUMBNAIL, workers=1)

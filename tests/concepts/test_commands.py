@@ -1,13 +1,11 @@
 """`cardioxai concepts` and `cardioxai traverse` on a small cohort of phantom curves."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from napari_cardioxai import cli
 from napari_cardioxai.anatomy.label_files import read_labels, write_labels
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.bundles.bundle import save_bundle
@@ -42,18 +40,6 @@ def place(tmp_path_factory):
     card = hearts.known_card(network_params=NETWORK)
     save_bundle(folder / "model", card, network.state_dict())
     return folder
-
-
-@pytest.fixture
-def cardioxai(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cardioxai", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code or 0, captured.out, captured.err
-
-    return run
 
 
 def test_concepts_are_found_tested_walked_and_kept_and_then_a_heart_is_walked(cardioxai, place):

@@ -7,7 +7,6 @@ from napari_cardioxai.concepts.layers import LayerReading
 from napari_cardioxai.concepts.named import CLOUGH_CONCEPTS, Concept
 from napari_cardioxai.concepts.samples import extremes, tagged
 from napari_cardioxai.concepts.significance import (
-    holm,
     permutation_p,
     sensitivities,
 )
@@ -117,11 +116,6 @@ def test_a_concept_that_the_layer_knows_well_is_not_significant_by_a_sensitivity
             read, read, [tagged(Concept("known"), has)], kinds=[kind], rng=rng, permutations=199
         )
         assert result.p > 0.05
-
-
-def test_holm_multiplies_the_smallest_by_the_number_of_tests_and_never_falls_back():
-    assert holm([0.01, 0.04, 0.03, 0.5]).tolist() == pytest.approx([0.04, 0.09, 0.09, 0.5])
-    assert holm([0.6, 0.9]).tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_the_permutation_p_counts_the_observed_one_among_the_random_ones():

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
@@ -175,7 +173,6 @@ def test_a_training_is_watched_and_paused_and_its_model_is_listed(train, job, mo
     assert not train.training.is_active
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_crash_is_one_sentence_resume_goes_on_and_closing_asks(train, job, monkeypatch):
     from napari_cardioxai.app.training_jobs import TrainingJobs
 
@@ -187,7 +184,7 @@ def test_a_crash_is_one_sentence_resume_goes_on_and_closing_asks(train, job, mon
     train.press("start")
     run = train.training.view.run
     train.wait_for_epochs(2)
-    os.kill(int((run.path / "alive").read_text()), signal.SIGKILL)
+    psutil.Process(int((run.path / "alive").read_text())).kill()
     train.wait_for(TrainingState.FAILED)
     assert train.child("train_state").text() == (
         "discs: the training stopped unexpectedly; the last checkpoint is kept and Resume goes on "

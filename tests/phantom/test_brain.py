@@ -1,6 +1,4 @@
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +17,8 @@ from napari_cardioxai.phantom.brain import (
 from napari_cardioxai.phantom.brain_image import render_brain
 from napari_cardioxai.phantom.volume_curve import PhantomError
 from tests.phantom.brain_maps import SHAPE, a_label_map, write_label_map
+from tests.shared_data import shared_data
 
-DATA = Path(os.environ.get("CARDIOXAI_DATA", "../shared/data"))
 SPEC = BrainSpec(size=(64, 72, 64))
 
 
@@ -171,9 +169,7 @@ def test_specifications_that_make_no_brains_are_refused(changes, said):
 
 @pytest.mark.slow
 def test_a_brain_of_a_real_map_is_whole_and_has_its_loss():
-    folder = DATA / "brain-label-maps-1.5mm"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
+    folder = shared_data("brain-label-maps-1.5mm")
     maps = [read_label_map(label_map_files(folder)[0])]
     brain = draw_brain(BRAINS["brain"], maps, seed=0, index=2)
     cerebrum = np.isin(brain.labels, (2, 3, 41, 42))

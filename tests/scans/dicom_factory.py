@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
-import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     EnhancedMRImageStorage,
@@ -139,12 +137,3 @@ def enhanced(frames: int, slices: int, *, seed: int = 1) -> Dataset:
     ds.NumberOfFrames = len(pixels)
     ds.PixelData = np.array(pixels).tobytes()
     return ds
-
-
-def shared_data(*parts: str) -> Path:
-    """A folder of the shared real data; skips the test where it is missing."""
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("CARDIOXAI_DATA", root.parent / "shared" / "data")).joinpath(*parts)
-    if not data.exists():
-        pytest.skip(f"the shared data are not at hand: no {'/'.join(parts)}")
-    return data

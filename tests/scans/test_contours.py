@@ -1,6 +1,5 @@
 """Contours become the masks that others made from them, in the right frame and slice."""
 
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -15,14 +14,7 @@ from napari_cardioxai.scans.contours import contour_masks, fill_contour, read_co
 from napari_cardioxai.scans.geometry import LPS_TO_RAS, Geometry, spacing_of
 from napari_cardioxai.scans.samples import sample_path
 from napari_cardioxai.scans.scan import Provenance, Scan
-
-
-def shared_data() -> Path:
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("CARDIOXAI_DATA", root.parent / "shared" / "data"))
-    if not (data / "sunnybrook-dicom").is_dir():
-        pytest.skip(f"the Sunnybrook data are not at hand: no sunnybrook-dicom in {data.name}")
-    return data
+from tests.shared_data import shared_data
 
 
 def grid_of(first: Path, last: Path, slices: int) -> Scan:
@@ -66,12 +58,11 @@ def test_contour_that_leaves_the_image_is_cut_off():
     ("study", "name"), [("SC-HF-I-1", "SC-HF-I-01"), ("SC-HF-I-6", "SC-HF-I-06")]
 )
 def test_filled_contours_equal_the_distributed_masks(study, name):
-    data = shared_data()
-    truth = sorted((data / "sunnybrook-png" / "lv_masks").glob(f"{name}-*.png"))
+    folder = shared_data("sunnybrook-dicom", study, "i-contours")
+    truth = sorted(shared_data("sunnybrook-png", "lv_masks").glob(f"{name}-*.png"))
     assert len(truth) >= 18
     for path in truth:
         number = path.stem[-4:]
-        folder = data / "sunnybrook-dicom" / study / "i-contours"
         points = read_contour(folder / f"IM-0001-{number}-icontour-manual.txt")
         mask = imread(path) > 127
         np.testing.assert_array_equal(fill_contour(points, mask.shape), mask, err_msg=path.name)
@@ -79,7 +70,7 @@ def test_filled_contours_equal_the_distributed_masks(study, name):
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_original_contours_go_where_their_numbers_say(reverse):
-    study = shared_data() / "sunnybrook-dicom" / "SC-HF-I-1"
+    study = shared_data("sunnybrook-dicom", "SC-HF-I-1")
     ends = [study / "dicom" / "1.dcm", study / "dicom" / "221.dcm"]
     scan = grid_of(*(reversed(ends) if reverse else ends), 12)
     masks = contour_masks(study, scan)

@@ -1,6 +1,5 @@
 """The shipped study is what its README says: real, anonymous, in its place."""
 
-import os
 import warnings
 from functools import cache
 from pathlib import Path
@@ -12,18 +11,14 @@ import pytest
 from napari_cardioxai.errors import ScanError
 from napari_cardioxai.scans import samples
 from napari_cardioxai.scans.samples import sample_path
+from tests.shared_data import shared_data
 
 PSEUDONYM = b"SCD0000101"  # the original's PatientName and PatientID
 CORNER = (50, 56)  # column and row of the cut, as the README says
 
 
 def original_folder() -> Path:
-    root = Path(__file__).parents[2]
-    data = Path(os.environ.get("CARDIOXAI_DATA", root.parent / "shared" / "data"))
-    folder = data / "sunnybrook-dicom" / "SC-HF-I-1"
-    if not folder.is_dir():
-        pytest.skip(f"the original study is not at hand: no sunnybrook-dicom in {data.name}")
-    return folder
+    return shared_data("sunnybrook-dicom", "SC-HF-I-1")
 
 
 def read(path: Path) -> pydicom.Dataset:

@@ -1,6 +1,5 @@
 import csv
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -81,7 +80,7 @@ def test_a_training_killed_at_any_moment_loses_at_most_one_epoch_and_ends_the_sa
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
-        process.send_signal(signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+        process.kill()
         process.wait()
     seen = len(rows_of(tmp_path))
     assert is_unfinished(tmp_path)

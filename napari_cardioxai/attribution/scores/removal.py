@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.progress import Progress, silent
 
 STEPS = 50
+Kind = Literal["deletion", "insertion"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,8 @@ class RemovalCurve:
         return (self.area - self.empty) / span
 
 
-def deletion_curve(
+def removal_curve(
+    kind: Kind,
     forward: Forward,
     image: Tensor,
     evidence: NDArray,
@@ -65,10 +68,13 @@ def deletion_curve(
     rows: int = 8,
     on_progress: Progress = silent,
 ) -> RemovalCurve:
-    """Exchange the voxels with the baseline, the most important first; low areas are good.
+    """Exchange voxels between image and baseline, the most important first.
 
     Parameters
     ----------
+    kind
+        "deletion" puts the baseline's voxels into the image, low areas are
+        good; "insertion" the image's into the baseline, high areas are good.
     forward
         (b, c, *spatial) to (b,).
     image, baseline
@@ -86,77 +92,16 @@ def deletion_curve(
     on_progress
         Called per pass; may raise `Cancelled`.
 
+    Raises
+    ------
+    AttributionError
+        When image, baseline and map do not lie on one grid.
+
     References
     ----------
     Petsiuk et al. 2018 (RISE), section 4.1 and algorithm 1; there the
     probability is watched, here the explained number itself.
     """
-    return _curve(
-        forward,
-        image,
-        baseline,
-        evidence,
-        text=baseline_text,
-        rng=rng,
-        steps=steps,
-        rows=rows,
-        on_progress=on_progress,
-        insert=False,
-    )
-
-
-def insertion_curve(
-    forward: Forward,
-    image: Tensor,
-    evidence: NDArray,
-    *,
-    baseline: Tensor,
-    baseline_text: str,
-    rng: np.random.Generator,
-    steps: int = STEPS,
-    rows: int = 8,
-    on_progress: Progress = silent,
-) -> RemovalCurve:
-    """Put the image's voxels into the baseline, the most important first; high areas are good.
-
-    Arguments and source as for `deletion_curve`.
-    """
-    return _curve(
-        forward,
-        image,
-        baseline,
-        evidence,
-        text=baseline_text,
-        rng=rng,
-        steps=steps,
-        rows=rows,
-        on_progress=on_progress,
-        insert=True,
-    )
-
-
-def faithfulness(insertion: RemovalCurve, deletion: RemovalCurve) -> float:
-    """Relative area of insertion less that of deletion; 1 is good, 0 says nothing.
-
-    Beyond 1 the answers to half-changed images leave the range between both
-    ends: the network has never seen the like, and the number is to be doubted.
-    """
-    return insertion.relative_area - deletion.relative_area
-
-
-def _curve(
-    forward: Forward,
-    image: Tensor,
-    baseline: Tensor,
-    evidence: NDArray,
-    *,
-    text: str,
-    rng: np.random.Generator,
-    steps: int,
-    rows: int,
-    on_progress: Progress,
-    insert: bool,
-) -> RemovalCurve:
     if tuple(baseline.shape) != tuple(image.shape) or evidence.shape != tuple(image.shape[1:]):
         raise AttributionError(
             f"image {tuple(image.shape)}, baseline {tuple(baseline.shape)} and map "
@@ -167,12 +112,20 @@ def _curve(
     place = np.empty(total, np.int64)
     place[ranked(evidence, rng)] = np.arange(total)
     order = torch.from_numpy(place).reshape(image.shape[1:]).to(image.device)
-    first, then = (baseline, image) if insert else (image, baseline)
+    first, then = (baseline, image) if kind == "insertion" else (image, baseline)
 
     def image_at(k: int) -> Tensor:
         return torch.where(order < int(counts[k]), then, first)
 
-    what = "insertion" if insert else "deletion"
-    value = answers(forward, image_at, len(counts), rows=rows, what=what, on_progress=on_progress)
-    whole, empty = (value[-1], value[0]) if insert else (value[0], value[-1])
-    return RemovalCurve(counts / total, value, float(whole), float(empty), text)
+    value = answers(forward, image_at, len(counts), rows=rows, what=kind, on_progress=on_progress)
+    whole, empty = (value[-1], value[0]) if kind == "insertion" else (value[0], value[-1])
+    return RemovalCurve(counts / total, value, float(whole), float(empty), baseline_text)
+
+
+def faithfulness(insertion: RemovalCurve, deletion: RemovalCurve) -> float:
+    """Relative area of insertion less that of deletion; 1 is good, 0 says nothing.
+
+    Beyond 1 the answers to half-changed images leave the range between both
+    ends: the network has never seen the like, and the number is to be doubted.
+    """
+    return insertion.relative_area - deletion.relative_area

@@ -23,9 +23,8 @@ from napari_cardioxai.attribution.scores.localisation import (
 )
 from napari_cardioxai.attribution.scores.removal import (
     RemovalCurve,
-    deletion_curve,
     faithfulness,
-    insertion_curve,
+    removal_curve,
 )
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.progress import Progress, silent
@@ -193,7 +192,8 @@ def score_map(
         values["iou"] = iou_at(evidence, case.truth, rng=rng)
         values["auprc"] = auprc(evidence, case.truth)
     insertion, deletion = (
-        curve(
+        removal_curve(
+            kind_of_curve,
             case.forward,
             case.image,
             evidence,
@@ -204,7 +204,7 @@ def score_map(
             rows=case.rows,
             on_progress=on_progress,
         )
-        for curve in (insertion_curve, deletion_curve)
+        for kind_of_curve in ("insertion", "deletion")
     )
     values["insertion"], values["deletion"] = insertion.relative_area, deletion.relative_area
     values["faithfulness"] = faithfulness(insertion, deletion)

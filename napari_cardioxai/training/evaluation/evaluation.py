@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.files import replacing_files_in
+from napari_cardioxai.multiple_testing import holm
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.evaluation.calibration import (
     Calibration,
@@ -28,7 +29,6 @@ from napari_cardioxai.training.evaluation.comparison import (
     AucDifference,
     McNemar,
     delong_test,
-    holm,
     mcnemar,
 )
 from napari_cardioxai.training.evaluation.figures import (

@@ -7,9 +7,8 @@ from napari_cardioxai.attribution.scores.completeness import (
     conservation_percent,
 )
 from napari_cardioxai.attribution.scores.removal import (
-    deletion_curve,
     faithfulness,
-    insertion_curve,
+    removal_curve,
 )
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.progress import Cancelled
@@ -23,7 +22,8 @@ def linear(weights):
 def curves(forward, image, evidence, baseline=None, **how):
     baseline = torch.zeros_like(image) if baseline is None else baseline
     return [
-        curve(
+        removal_curve(
+            kind,
             forward,
             image,
             np.asarray(evidence),
@@ -32,7 +32,7 @@ def curves(forward, image, evidence, baseline=None, **how):
             rng=np.random.default_rng(0),
             **how,
         )
-        for curve in (insertion_curve, deletion_curve)
+        for kind in ("insertion", "deletion")
     ]
 
 

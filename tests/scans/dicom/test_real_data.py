@@ -9,7 +9,7 @@ import pytest
 from napari_cardioxai.errors import ScanError
 from napari_cardioxai.scans.catalogue import find_series, load_scan
 from napari_cardioxai.scans.scan import Kind
-from tests.scans.dicom_factory import shared_data
+from tests.shared_data import shared_data
 
 
 def bare(path):

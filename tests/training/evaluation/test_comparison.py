@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binom, chi2, norm
 
 from napari_cardioxai.errors import CohortError
-from napari_cardioxai.training.evaluation.comparison import delong_test, holm, mcnemar
+from napari_cardioxai.training.evaluation.comparison import delong_test, mcnemar
 from napari_cardioxai.training.evaluation.roc import auc
 from tests.training.evaluation.cases import binormal
 
@@ -101,15 +101,3 @@ def test_delong_is_not_defined_where_nothing_varies():
 def test_delong_wants_two_subjects_of_each_class():
     with pytest.raises(CohortError, match="at least two subjects of each class"):
         delong_test([1, 0, 0], [1, 2, 3], [3, 2, 1])
-
-
-def test_holm_by_hand():
-    # Ascending 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1 is 0.04, 0.06, 0.06, 0.04; never falling.
-    assert holm([0.03, 0.01, 0.04, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert holm([0.9, 0.6]) == pytest.approx([1.0, 1.0])
-
-
-def test_holm_does_not_count_what_is_not_defined():
-    found = holm([0.01, np.nan, 0.2])
-    assert found[[0, 2]] == pytest.approx([0.02, 0.2])
-    assert np.isnan(found[1])
