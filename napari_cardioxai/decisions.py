@@ -18,7 +18,11 @@ from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.cohorts.manifest import SUFFIXES, Manifest
-from napari_cardioxai.cohorts.normalisation import normalise_labels
+from napari_cardioxai.cohorts.normalisation import (
+    NormalisedCine,
+    normalise_labels,
+    normalise_pictures,
+)
 from napari_cardioxai.cohorts.sequences import why_unfit
 from napari_cardioxai.errors import BundleError, CardioxaiError, CohortError
 from napari_cardioxai.progress import Progress, silent
@@ -27,6 +31,7 @@ from napari_cardioxai.scans.nifti import description_of, is_nifti, read_nifti
 
 if TYPE_CHECKING:  # torch comes with it
     from napari_cardioxai.bundles.latent import LatentClassifier
+    from napari_cardioxai.scans.scan import Scan
 
 STRANGE_PERCENTILE = 99.0  # of the training subjects lie nearer
 POOR_PERCENTILE = 1.0  # of the validation subjects are reconstructed worse
@@ -47,7 +52,7 @@ class Unlikeness:
         Distance over that of the median training subject.
     reconstruction_dice
         Of the labels with what the decoder makes of their latents, mean over
-        the structures; None without a decoder.
+        the structures; None without a decoder, and of images.
     reconstruction_percentile
         Percentage of the validation subjects that are reconstructed worse;
         None where the bundle has none.
@@ -153,6 +158,7 @@ def classify_labels(
     labels: Labels,
     classifier: LatentClassifier,
     *,
+    scan: Scan | None = None,
     measurements: Measurements | None = None,
     notes: tuple[str, ...] = (),
 ) -> Decision:
@@ -164,6 +170,8 @@ def classify_labels(
         A whole cycle of a short-axis stack.
     classifier
         A loaded bundle.
+    scan
+        What was labelled; a model of images reads it.
     measurements
         Of these labels, for the biomarker baseline; measured when None.
     notes
@@ -174,21 +182,11 @@ def classify_labels(
     CohortError
         When the labels do not fit the model, with the reason.
     BundleError
-        When the model reads images.
+        When the model reads images and there is no scan.
     """
-    if classifier.network.reads != "labels":
-        raise BundleError(
-            f"{classifier.card.name} reads images and cannot decide from labels; choose a model "
-            "of labels."
-        )
     if fault := why_unfit(labels):
         raise CohortError(f"these labels cannot be classified: {fault}")
-    cine = normalise_labels(labels, classifier.spec)
-    if lost := [name for value, name in STRUCTURE_NAMES.items() if not (cine.data == value).any()]:
-        raise CohortError(
-            f"these labels hold no {' and no '.join(lost)} in the slices that "
-            f"{classifier.card.name} reads; it needs all structures, so label them first."
-        )
+    cine = _read_by(classifier, labels, scan)
     said = classifier.classify(cine)
     strange = _unlikeness(classifier, said.latent, cine.data)
     baseline, about_baseline = _baseline(classifier, labels, measurements)
@@ -204,6 +202,24 @@ def classify_labels(
         out_of_distribution=strange,
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _read_by(classifier: LatentClassifier, labels: Labels, scan: Scan | None) -> NormalisedCine:
+    """What a model reads of a study: its labels, or the intensities at the place they name."""
+    if classifier.network.reads == "images":
+        if scan is None:
+            raise BundleError(
+                f"{classifier.card.name} reads images and cannot decide from labels; give the "
+                "scan, or choose a model of labels."
+            )
+        return normalise_pictures(scan.data, labels, classifier.spec)
+    cine = normalise_labels(labels, classifier.spec)
+    if lost := [name for value, name in STRUCTURE_NAMES.items() if not (cine.data == value).any()]:
+        raise CohortError(
+            f"these labels hold no {' and no '.join(lost)} in the slices that "
+            f"{classifier.card.name} reads; it needs all structures, so label them first."
+        )
+    return cine
 
 
 def classify(
@@ -241,7 +257,7 @@ def classify(
     )
     on_progress(0, 0, "classifying")
     by = f"The labels were made by {result.model} and not read over by a person."
-    return classify_labels(result.labels, classifier, notes=(by, *result.notes))
+    return classify_labels(result.labels, classifier, scan=scan, notes=(by, *result.notes))
 
 
 def classify_cohort(
@@ -259,7 +275,7 @@ def classify_cohort(
         labels, scan = manifest.labels_path(subject), manifest.scan_path(subject)
         try:
             if labels is not None:
-                said = _classify_label_file(labels, classifier)
+                said = _classify_label_file(labels, classifier, scan)
             elif scan is not None:
                 said = classify(scan, classifier, segmenter=segmenter, device=device)
             else:
@@ -288,9 +304,14 @@ def is_label_file(path: Path) -> bool:
     return len(np.unique(first)) <= _MOST_LABELS
 
 
-def _classify_label_file(path: Path, classifier: LatentClassifier) -> Decision:
+def _classify_label_file(
+    path: Path, classifier: LatentClassifier, scan: Path | None = None
+) -> Decision:
     labels = read_labels(path)
-    return classify_labels(labels, classifier, notes=labels.notes)
+    seen = None
+    if scan is not None and classifier.network.reads == "images":
+        seen = load_scan(scan)
+    return classify_labels(labels, classifier, scan=seen, notes=labels.notes)
 
 
 def _unlikeness(
@@ -304,7 +325,7 @@ def _unlikeness(
     placed = cloud.strangeness(latent_summary(latent))
     percentile = float(placed.percentile[0])
     dice = worse = None
-    if classifier.network.has_decoder:
+    if classifier.network.has_decoder and classifier.network.reads == "labels":
         dice = _mean_dice(sequence, classifier.decode(latent)[0])
         known = classifier.extras.get("reconstruction_dice")
         if known is not None and len(known):

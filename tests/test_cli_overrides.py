@@ -10,7 +10,6 @@ from napari_cardioxai import studies
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.quality import Override, write_overrides
 from napari_cardioxai.scans.samples import sample_path
-from tests.test_cli import cardioxai  # noqa: F401
 
 REASON = "papillary muscle, left out on purpose"
 
@@ -34,14 +33,14 @@ def the_hole(out):
     return found
 
 
-def test_measure_without_a_file_of_overrides_leaves_the_finding_open(cardioxai, labels):  # noqa: F811
+def test_measure_without_a_file_of_overrides_leaves_the_finding_open(cardioxai, labels):
     code, out, _ = cardioxai("measure", labels, "--json")
     assert code == 0
     assert the_hole(out)["overruled"] is None
     assert (the_hole(out)["slice"], the_hole(out)["frame"]) == (2, 0)
 
 
-def test_measure_marks_what_was_overruled_beside_the_labels(cardioxai, labels):  # noqa: F811
+def test_measure_marks_what_was_overruled_beside_the_labels(cardioxai, labels):
     _, before, _ = cardioxai("measure", labels, "--json")
     beside = labels.with_name("heart.quality.json")
     write_overrides(beside, [Override("holes", 2, 0, REASON, "2026-01-02T03:04:05+00:00")])
@@ -55,7 +54,7 @@ def test_measure_marks_what_was_overruled_beside_the_labels(cardioxai, labels): 
     assert json.loads(out)["quality"]["overrides"][0]["rule"] == "holes"
 
 
-def test_measure_in_words_says_why_a_finding_does_not_count(cardioxai, labels):  # noqa: F811
+def test_measure_in_words_says_why_a_finding_does_not_count(cardioxai, labels):
     write_overrides(labels.with_name("heart.quality.json"), [Override("holes", 2, 0, REASON)])
     _, _, err = cardioxai("measure", labels)
     (line,) = (line for line in err.splitlines() if "A hole of 9 pixels" in line)
@@ -63,7 +62,7 @@ def test_measure_in_words_says_why_a_finding_does_not_count(cardioxai, labels): 
 
 
 @pytest.mark.parametrize("content", ["{", '{"what": "else"}', "[1]", "\xff"])
-def test_a_broken_file_of_overrides_is_one_sentence(cardioxai, labels, content):  # noqa: F811
+def test_a_broken_file_of_overrides_is_one_sentence(cardioxai, labels, content):
     labels.with_name("heart.quality.json").write_bytes(content.encode("latin-1"))
     code, out, err = cardioxai("measure", labels, "--json")
     assert code == 2 and out == ""
@@ -80,7 +79,7 @@ def bright_pixels(scan, *, model, device, on_progress):
     return studies.SegmentationResult(labels, model, "cpu", 0.1)
 
 
-def test_analyze_keeps_decisions_of_the_output_folder(cardioxai, tmp_path, monkeypatch):  # noqa: F811
+def test_analyze_keeps_decisions_of_the_output_folder(cardioxai, tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "segment", bright_pixels)
     folder = tmp_path / "out"
     arguments = ("analyze", sample_path(), "-o", folder)
@@ -103,7 +102,7 @@ def test_analyze_keeps_decisions_of_the_output_folder(cardioxai, tmp_path, monke
     assert REASON in report and "<s>" in report
 
 
-def test_analyze_refuses_a_broken_file_before_the_work(cardioxai, tmp_path, monkeypatch):  # noqa: F811
+def test_analyze_refuses_a_broken_file_before_the_work(cardioxai, tmp_path, monkeypatch):
     monkeypatch.setattr(studies, "segment", lambda *_, **__: pytest.fail("segmented"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "labels.quality.json").write_text("nonsense")

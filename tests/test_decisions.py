@@ -17,7 +17,6 @@ from napari_cardioxai.scans.geometry import Geometry
 from napari_cardioxai.training.latent_bundle import calibrated
 from napari_cardioxai.training.latent_cohort import BIOMARKERS, LatentCohort
 from tests.cohorts.cines import a_cine
-from tests.test_cli import cardioxai  # noqa: F401
 from tests.training.latent_example import SMALL, beating_rings
 
 
@@ -52,7 +51,7 @@ def label_file(tmp_path):
     return path
 
 
-def test_a_label_file_is_decided_with_all_that_must_be_known(cardioxai, bundle, label_file):  # noqa: F811
+def test_a_label_file_is_decided_with_all_that_must_be_known(cardioxai, bundle, label_file):
     code, out, _ = cardioxai("classify", label_file, "--model", bundle, "--json")
     assert code == 0
     said = json.loads(out)
@@ -79,7 +78,7 @@ def test_the_probability_is_that_of_the_network_after_the_temperature(classifier
 
 
 def test_a_manifest_gives_a_list_with_the_reason_where_there_is_no_decision(
-    cardioxai,  # noqa: F811
+    cardioxai,
     bundle,
     label_file,
 ):
@@ -98,7 +97,7 @@ def test_a_manifest_gives_a_list_with_the_reason_where_there_is_no_decision(
     assert "b: " in err
 
 
-def test_labels_that_do_not_fit_are_refused_in_a_sentence(cardioxai, bundle, label_file):  # noqa: F811
+def test_labels_that_do_not_fit_are_refused_in_a_sentence(cardioxai, bundle, label_file):
     still = a_cine()
     write_labels(label_file, Labels(still.data[:1], still.geometry))
     code, out, err = cardioxai("classify", label_file, "--model", bundle)
@@ -112,7 +111,7 @@ def test_labels_without_a_pixel_size_are_refused(classifier):
         decisions.classify_labels(Labels(cine.data, Geometry(None, None)), classifier)
 
 
-def test_labels_of_the_left_ventricle_alone_are_refused(cardioxai, bundle, label_file):  # noqa: F811
+def test_labels_of_the_left_ventricle_alone_are_refused(cardioxai, bundle, label_file):
     cine = a_cine()
     write_labels(label_file, replace(cine, data=np.where(cine.data == 1, cine.data, 0)))
     code, out, err = cardioxai("classify", label_file, "--model", bundle)
@@ -120,7 +119,7 @@ def test_labels_of_the_left_ventricle_alone_are_refused(cardioxai, bundle, label
     assert "myocardium" in err.lower() and "RV cavity" in err
 
 
-def test_a_segmenter_is_not_a_classifier(cardioxai, label_file):  # noqa: F811
+def test_a_segmenter_is_not_a_classifier(cardioxai, label_file):
     code, _, err = cardioxai("classify", label_file, "--model", "lv-unet")
     assert code == 2
     assert "not a latent classifier" in err

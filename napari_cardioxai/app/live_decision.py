@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_cardioxai.bundles.latent import LatentClassifier
     from napari_cardioxai.decisions import Decision
     from napari_cardioxai.progress import Progress
+    from napari_cardioxai.scans.scan import Scan
 
 REST_MS = 600
 _FIRST_MS = 10
@@ -133,9 +134,10 @@ class LiveDecision(QObject):
             return None
         labels = labels_of(layer)
         labels = replace(labels, data=labels.data.copy(), notes=self._session.notes)
+        scan = self._session.scan
 
         def work(on_progress: Progress) -> tuple[LatentClassifier, Decision]:
-            return _decide(labels, model, known, on_progress)
+            return _decide(labels, scan, model, known, on_progress)
 
         return work
 
@@ -178,6 +180,7 @@ def _cards() -> dict[str, LatentCard]:
 
 def _decide(
     labels: Labels,
+    scan: Scan | None,
     model: str,
     known: tuple[str, LatentClassifier] | None,
     on_progress: Progress,
@@ -191,4 +194,4 @@ def _decide(
     is_there = known is not None and known[0] == model
     classifier = known[1] if is_there else LatentClassifier.load(model)
     on_progress(0, 0, "classifying")
-    return classifier, classify_labels(labels, classifier, notes=labels.notes)
+    return classifier, classify_labels(labels, classifier, scan=scan, notes=labels.notes)

@@ -113,7 +113,8 @@ class LatentClassifier:
         Parameters
         ----------
         sequences
-            As `cohorts.normalisation` makes them, shape (n, T, 3, y, x), uint8.
+            As `cohorts.normalisation` makes them, shape (n, T, 3, y, x): labels
+            uint8, or intensities of a floating type.
         on_progress
             Called per batch; may raise `Cancelled`.
 
@@ -130,8 +131,9 @@ class LatentClassifier:
         on_progress(0, len(sequences), "encoding")
         for first in range(0, len(sequences), BATCH):
             batch = np.ascontiguousarray(sequences[first : first + BATCH])
+            x = torch.from_numpy(batch).to(self.device)
             with torch.inference_mode():
-                mean, _ = self.network.encode(torch.from_numpy(batch).to(self.device))
+                mean, _ = self.network.encode(x.float() if x.is_floating_point() else x)
             parts.append(mean.float().cpu().numpy())
             on_progress(min(first + BATCH, len(sequences)), len(sequences), "encoding")
         return np.concatenate(parts)

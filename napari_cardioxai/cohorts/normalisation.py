@@ -8,12 +8,13 @@ be read from the scan.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 
 from napari_cardioxai.anatomy.base import is_base_first
 from napari_cardioxai.anatomy.labels import Labels
@@ -136,6 +137,43 @@ class CineTransform:
         )
         return resampled_in_time(seen.reshape(len(data), SLICES, *rows.shape), self.scan_frames)
 
+    def sample(self, pictures: NDArray) -> NDArray[np.float32]:
+        """Intensities of the scan at the places and times of a sequence, linear in both.
+
+        Parameters
+        ----------
+        pictures
+            On the grid of the scan, shape (t, z, y, x). What lies beyond the
+            picture continues its edge.
+
+        Returns
+        -------
+        Shape (T, 3, y, x), in the units of the scan.
+
+        Raises
+        ------
+        CohortError
+            When the pictures do not lie on the grid of the labels.
+        """
+        if pictures.shape != self.scan_shape:
+            raise CohortError(
+                f"pictures of shape {pictures.shape} do not lie on the grid of the labels, "
+                f"{self.scan_shape}; give the scan that was labelled."
+            )
+        before = np.floor(self.scan_frames).astype(np.intp)
+        later = (self.scan_frames - before).astype(np.float32)[:, None, None, None]
+        cycle = np.take(
+            np.asarray(pictures[:, list(self.slices)], np.float32), before, axis=0, mode="wrap"
+        )
+        following = np.take(pictures[:, list(self.slices)], before + 1, axis=0, mode="wrap")
+        timed = (1 - later) * cycle + later * following
+        places = np.broadcast_arrays(*_grid(self.to_scan, (self.spec.size, self.spec.size)))
+        sampled = [
+            map_coordinates(picture, places, order=1, mode="nearest")
+            for picture in timed.reshape(-1, *timed.shape[2:])
+        ]
+        return np.asarray(sampled, np.float32).reshape(self.spec.shape)
+
     def restore(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A sequence, decoded ones included, on the scan's own grid; inverse of `apply`.
 
@@ -159,23 +197,54 @@ class CineTransform:
             raise CohortError(
                 f"a sequence of shape {data.shape} cannot be put back; {self.spec.shape} was made."
             )
-        frames, _, height, width = self.scan_shape
-        timed = resampled_in_time(data.astype(np.uint8), self.sequence_frames)
-        rows, columns = _grid(self._to_sequence, (height, width))
-        inside = (np.abs(rows - self._middle) <= self.spec.size / 2) & (
-            np.abs(columns - self._middle) <= self.spec.size / 2
-        )
-        restored = np.zeros(self.scan_shape, np.uint8)
-        if not inside.any():
+        return self._onto_scan(resampled_in_time(data.astype(np.uint8), self.sequence_frames))
+
+    def between(self, frame: int) -> tuple[int, int]:
+        """The two frames of a sequence that a frame of the scan lies between."""
+        first = int(self.sequence_frames[frame]) % self.spec.frames
+        return first, (first + 1) % self.spec.frames
+
+    def restore_frame(self, pair: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+        """One frame of the scan as `restore` makes it, without the rest of the cycle.
+
+        Parameters
+        ----------
+        pair
+            The frames `between(frame)` of a sequence, shape (2, 3, y, x).
+        frame
+            Of the scan.
+
+        Returns
+        -------
+        Shape (z, y, x), uint8.
+        """
+        share = self.sequence_frames[frame] % 1.0
+        return self._onto_scan(resampled_in_time(pair, np.array([share])))[0]
+
+    def _onto_scan(self, timed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Frames (k, 3, y, x) in the plane of the scan, (k, z, y, x)."""
+        restored = np.zeros((len(timed), *self.scan_shape[1:]), np.uint8)
+        if self._landing is None:
             return restored
-        spans = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
-        near = tuple(slice(int(span[0]), int(span[-1]) + 1) for span in spans)
-        seen = resampled_in_plane(
-            timed.reshape(-1, *timed.shape[2:]), rows[near], columns[near]
-        ).reshape(frames, SLICES, *inside[near].shape)
+        near, rows, columns = self._landing
+        seen = resampled_in_plane(timed.reshape(-1, *timed.shape[2:]), rows, columns)
+        seen = seen.reshape(len(timed), SLICES, *rows.shape)
         for index, z in enumerate(self.slices):
             restored[:, z, near[0], near[1]] = seen[:, index]
         return restored
+
+    @cached_property
+    def _landing(self) -> tuple[tuple[slice, slice], NDArray, NDArray] | None:
+        """Part of the scan's picture that sequences fill, and where in them each pixel is read."""
+        rows, columns = _grid(self._to_sequence, self.scan_shape[2:])
+        inside = (np.abs(rows - self._middle) <= self.spec.size / 2) & (
+            np.abs(columns - self._middle) <= self.spec.size / 2
+        )
+        if not inside.any():
+            return None
+        spans = [np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0)]
+        near = slice(spans[0][0], spans[0][-1] + 1), slice(spans[1][0], spans[1][-1] + 1)
+        return near, rows[near], columns[near]
 
     @property
     def _middle(self) -> float:
@@ -194,14 +263,15 @@ class NormalisedCine:
     Attributes
     ----------
     data
-        Values 0 to 3, shape (T, 3, y, x), uint8; slice 0 is the most basal.
+        Labels, values 0 to 3, uint8, or standardised intensities, float32; shape
+        (T, 3, y, x), slice 0 is the most basal.
     transform
         Puts sequences back onto the scan.
     notes
         Sentences about what was assumed.
     """
 
-    data: NDArray[np.uint8]
+    data: NDArray
     transform: CineTransform
     notes: tuple[str, ...] = ()
 
@@ -255,6 +325,42 @@ def normalise_labels(labels: Labels, spec: NormalisationSpec) -> NormalisedCine:
         sequence_frames=clock.sequence_frames(spec),
     )
     return NormalisedCine(transform.apply(labels.data), transform, notes)
+
+
+def normalise_pictures(
+    pictures: NDArray, labels: Labels, spec: NormalisationSpec
+) -> NormalisedCine:
+    """A cine's intensities at the pixels, the place and the clock of a model.
+
+    The labels say where the ventricle is and when it is largest and smallest;
+    none of their values reach the sequence.
+
+    Parameters
+    ----------
+    pictures
+        The scan that was labelled, shape (t, z, y, x).
+    labels, spec
+        As for `normalise_labels`.
+
+    Returns
+    -------
+    `data` with mean 0 and standard deviation 1 over the sequence, as no scanner
+    has a scale of its own.
+
+    Raises
+    ------
+    CohortError
+        As `normalise_labels`; when the pictures lie on another grid or show nothing.
+    """
+    cine = normalise_labels(labels, spec)
+    sampled = cine.transform.sample(pictures)
+    spread = float(sampled.std())
+    if not np.isfinite(spread) or spread == 0:
+        raise CohortError(
+            "the picture around the left ventricle is of one value or holds values that are no "
+            "numbers; give the scan itself."
+        )
+    return replace(cine, data=(sampled - sampled.mean()) / spread)
 
 
 def _curve(labels: Labels) -> NDArray:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,16 +19,27 @@ from napari_cardioxai.anatomy.quality import RULES
 from napari_cardioxai.anatomy.quality.facts import Facts, NotApplicableError
 from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.cohorts.manifest import Manifest
-from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
+from napari_cardioxai.cohorts.normalisation import (
+    NormalisationSpec,
+    normalise_labels,
+    normalise_pictures,
+)
 from napari_cardioxai.cohorts.parallel import each_in_order
 from napari_cardioxai.errors import CardioxaiError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.scans.catalogue import load_scan
 
 # Technical warnings after which a sequence does not show what it claims to: values that
 # are swapped, a curve that does not close (Clough et al. 2019 leave those out) or that jumps.
 EXCLUDING_RULES = ("label_convention", "cycle_closure", "volume_jump")
-CACHE_VERSION = 1  # goes up when the same labels give another sequence
+CACHE_VERSION = 1  # goes up when the same files give another sequence
+
+Reads = Literal["labels", "images"]
+DTYPES: dict[Reads, np.dtype[Any]] = {"labels": np.dtype(np.uint8), "images": np.dtype(np.float16)}
+"""Of labels, and of intensities: a scan's noise is coarser than what half precision loses."""
+
+_Task = tuple[Path | None, Path | None, NormalisationSpec, Reads]
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,8 @@ class Sequences:
     Attributes
     ----------
     data
-        Values 0 to 3, shape (N, T, 3, y, x), uint8; read from disk where it is
+        Shape (N, T, 3, y, x): labels, values 0 to 3, uint8, or intensities of
+        mean 0 and standard deviation 1, float16. Read from disk where it is
         used when it was cached.
     subjects
         Whose they are, in the order asked for.
@@ -46,7 +58,7 @@ class Sequences:
         Every subject that has none, and the reason.
     """
 
-    data: NDArray[np.uint8]
+    data: NDArray
     subjects: list[str]
     failed: dict[str, str]
 
@@ -56,11 +68,12 @@ def load_sequences(
     subjects: Sequence[str],
     spec: NormalisationSpec,
     *,
+    reads: Reads = "labels",
     cache: Path | None = None,
     workers: int | None = None,
     on_progress: Progress = silent,
 ) -> Sequences:
-    """Read and normalise the labels of a cohort on every core.
+    """Read and normalise the labels of a cohort, or its scans, on every core.
 
     Parameters
     ----------
@@ -68,9 +81,11 @@ def load_sequences(
         Whose labels; every subject ends in `subjects` or in `failed`.
     spec
         What sequences are like.
+    reads
+        "labels", or "images": the intensities of the scans, which the labels place.
     cache
         Folder for the result. It is read from there as long as neither spec nor
-        label files (size and time of change) are others.
+        files (size and time of change) are others.
     workers
         Processes; by default one per core. The result does not depend on it.
 
@@ -83,28 +98,37 @@ def load_sequences(
     Cancelled
         From within `on_progress`; nothing is cached then.
     """
-    tasks = [(manifest.labels_path(subject), spec) for subject in subjects]
+    tasks: list[_Task] = [
+        (
+            manifest.labels_path(subject),
+            manifest.scan_path(subject) if reads == "images" else None,
+            spec,
+            reads,
+        )
+        for subject in subjects
+    ]
+    kind = DTYPES[reads]
     results = each_in_order(
         _load, tasks, what="sequences", workers=workers, on_progress=on_progress
     )
     if cache is None:
-        data = np.empty((len(tasks), *spec.shape), np.uint8)
+        data = np.empty((len(tasks), *spec.shape), kind)
         kept, failed = _sort(zip(subjects, results, strict=True), data)
         return Sequences(data[: len(kept)], kept, failed)
     file = Path(cache) / f"sequences-{_name(subjects, tasks, spec)}.npy"
     state = _state(tasks)
-    cached = _read(file, spec, state)
+    cached = _read(file, spec, state, kind)
     if cached is not None:
         return cached
     with replacing(file) as beside, beside.open("wb") as stream:
-        _write_header(stream, (len(tasks), *spec.shape))
+        _write_header(stream, (len(tasks), *spec.shape), kind)
         kept, failed = _sort(zip(subjects, results, strict=True), stream)
         stream.seek(0)
-        _write_header(stream, (len(kept), *spec.shape))
+        _write_header(stream, (len(kept), *spec.shape), kind)
     about = {"state": state, "subjects": kept, "failed": failed}
     with replacing(file.with_suffix(".json")) as beside:
         beside.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
-    return Sequences(_mapped(file, len(kept), spec), kept, failed)
+    return Sequences(_mapped(file, len(kept), spec, kind), kept, failed)
 
 
 def why_unfit(labels: Labels) -> str | None:
@@ -141,12 +165,29 @@ def load_sequence(path: Path | None, spec: NormalisationSpec) -> NDArray[np.uint
         return str(error)
 
 
-def _load(task: tuple[Path | None, NormalisationSpec]) -> NDArray[np.uint8] | str:
-    return load_sequence(*task)
+def load_pictures(
+    labels: Path | None, scan: Path | None, spec: NormalisationSpec
+) -> NDArray[np.float16] | str:
+    """A scan's sequence of intensities, shape (T, 3, y, x), or the reason why there is none."""
+    if labels is None or scan is None:
+        missing = "scan" if labels is not None else "labels"
+        return f"the manifest names no {missing}; a model of images needs the scan and its labels."
+    try:
+        drawn = read_labels(labels)
+        fault = why_unfit(drawn)
+        pictures = fault or normalise_pictures(load_scan(scan).data, drawn, spec).data
+    except CardioxaiError as error:
+        return str(error)
+    return pictures if isinstance(pictures, str) else pictures.astype(np.float16)
+
+
+def _load(task: _Task) -> NDArray | str:
+    labels, scan, spec, reads = task
+    return load_sequence(labels, spec) if reads == "labels" else load_pictures(labels, scan, spec)
 
 
 def _sort(
-    results: Iterator[tuple[str, NDArray[np.uint8] | str]], into: NDArray[np.uint8] | BinaryIO
+    results: Iterator[tuple[str, NDArray | str]], into: NDArray | BinaryIO
 ) -> tuple[list[str], dict[str, str]]:
     """Put sequences one after the other; who has one, and why the others have none."""
     kept: list[str] = []
@@ -166,18 +207,21 @@ def _sort(
 # The cache -------------------------------------------------------------------
 
 
-def _name(
-    subjects: Sequence[str], tasks: Sequence[tuple[Path | None, Any]], spec: NormalisationSpec
-) -> str:
+def _name(subjects: Sequence[str], tasks: Sequence[_Task], spec: NormalisationSpec) -> str:
     """What is kept: the same for one cohort and spec, so that what is out of date is replaced."""
-    whose = [[subject, str(path)] for subject, (path, _) in zip(subjects, tasks, strict=True)]
+    whose = [[name, *map(str, _files(task))] for name, task in zip(subjects, tasks, strict=True)]
     return _digest([asdict(spec), whose])
 
 
-def _state(tasks: Sequence[tuple[Path | None, Any]]) -> str:
+def _files(task: _Task) -> tuple[Path | None, ...]:
+    labels, scan, _, reads = task
+    return (labels,) if reads == "labels" else (labels, scan)
+
+
+def _state(tasks: Sequence[_Task]) -> str:
     """What it was made from: size and time of change of every file."""
     files: list[Any] = []
-    for path, _ in tasks:
+    for path in (path for task in tasks for path in _files(task)):
         try:
             found = None if path is None else path.stat()
         except OSError:
@@ -190,28 +234,30 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
 
 
-def _read(file: Path, spec: NormalisationSpec, state: str) -> Sequences | None:
+def _read(file: Path, spec: NormalisationSpec, state: str, kind: np.dtype[Any]) -> Sequences | None:
     """What is kept in `file`, or None where it is missing, broken or out of date."""
     try:
         about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         if about["state"] != state:
             return None
-        data = _mapped(file, len(about["subjects"]), spec)
+        data = _mapped(file, len(about["subjects"]), spec, kind)
         return Sequences(data, list(about["subjects"]), dict(about["failed"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _mapped(file: Path, count: int, spec: NormalisationSpec) -> NDArray[np.uint8]:
+def _mapped(file: Path, count: int, spec: NormalisationSpec, kind: np.dtype[Any]) -> NDArray:
     shape = (count, *spec.shape)
     if count == 0:  # an empty file cannot be mapped
-        return np.empty(shape, np.uint8)
+        return np.empty(shape, kind)
     data = np.load(file, mmap_mode="r", allow_pickle=False)
-    if data.shape != shape or data.dtype != np.uint8:
+    if data.shape != shape or data.dtype != kind:
         raise ValueError("not the array that was written")
     return data
 
 
-def _write_header(stream: BinaryIO, shape: tuple[int, ...]) -> None:
+def _write_header(stream: BinaryIO, shape: tuple[int, ...], kind: np.dtype[Any]) -> None:
     """The format leaves room for the first axis, so a header can be written again in place."""
-    npy.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    npy.write_array_header_1_0(
+        stream, {"descr": npy.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+    )

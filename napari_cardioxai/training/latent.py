@@ -22,7 +22,12 @@ from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.networks.latent import AUTOENCODER, LatentHeart
 from napari_cardioxai.progress import Progress, silent
-from napari_cardioxai.training.latent_data import SequenceBatches, TrainingData, as_it_is
+from napari_cardioxai.training.latent_data import (
+    SequenceBatches,
+    TrainingData,
+    as_it_is,
+    as_tensor,
+)
 from napari_cardioxai.training.latent_heads import (
     new_classifiers,
     positive_weights,
@@ -319,7 +324,7 @@ class _Report(lightning.Callback):
         shown = self.watch.rows([0]).sequences
         network.eval()
         with torch.inference_mode():
-            mean, _ = network.encode(torch.from_numpy(shown).to(module.device))
+            mean, _ = network.encode(as_tensor(shown).to(module.device))
             made = network.decode(mean)
         network.train()
         decoded = made.argmax(3).to(torch.uint8) if network.reads == "labels" else made

@@ -17,6 +17,7 @@ from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.bundles.card import LatentCard
 from napari_cardioxai.bundles.latent import LatentClassifier, LatentDecisions
 from napari_cardioxai.cohorts.manifest import Manifest
+from napari_cardioxai.cohorts.sequences import load_sequences
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.networks.latent import LatentHeart, channels_last
 from napari_cardioxai.progress import Progress, silent
@@ -44,6 +45,7 @@ from napari_cardioxai.training.latent_cohort import (
     load_cohort,
 )
 from napari_cardioxai.training.latent_data import TrainingData
+from napari_cardioxai.training.latent_pictures import MOST_SUBJECTS, judge_pictures
 from napari_cardioxai.training.latent_recipe import LatentRecipe
 
 TITLES = {
@@ -53,8 +55,11 @@ TITLES = {
 CLASSES = {"clough": ("healthy", "diseased"), "crt": ("no response", "response")}
 """Names of label 0 and of label 1, by recipe."""
 
+_READS = {
+    "labels": "Reads labels, not images: a wrong segmentation gives a wrong decision.",
+    "images": "Reads intensities; labels only say where the ventricle is, and when it is smallest.",
+}
 _LIMITS = (
-    "Reads labels, not images: a wrong segmentation gives a wrong decision.",
     "Knows hearts like those it was trained on; see the distance from them beside every decision.",
     "Research use only; not a medical device.",
 )
@@ -150,6 +155,10 @@ def make_latent_bundle(
     results: dict[str, Any] = {"validation": judge(classifier, cohort.part("val"))} if val else {}
     if (cohort.split == "test").any():
         results["test"] = judge(classifier, cohort.part("test"))
+        if recipe.reads == "images" and recipe.decoder:
+            results["pictures"] = _pictures_judged(
+                classifier, manifest, cohort.part("test"), on_progress
+            )
     before = (
         ""
         if start is None
@@ -158,7 +167,7 @@ def make_latent_bundle(
     card = replace(
         classifier.card,
         name=folder.name,
-        title=TITLES.get(type(recipe).__name__, "Latent classifier of the labelled cycle"),
+        title=_title(recipe),
         data=f"{data or manifest.path.name}, {len(train_rows)} subjects learnt from{before}",
         licence=licence,
         split=_split_in_words(cohort),
@@ -167,6 +176,11 @@ def make_latent_bundle(
     )
     save_bundle(folder, card, network.state_dict(), extras=classifier.extras)
     return card
+
+
+def _title(recipe: LatentRecipe) -> str:
+    title = TITLES.get(type(recipe).__name__, "Latent classifier of the labelled cycle")
+    return title if recipe.reads == "labels" else title.replace("the labelled cycle", "the cine")
 
 
 def calibrated(
@@ -208,7 +222,7 @@ def calibrated(
             "python": platform.python_version(),
             **{name: version(name) for name in ("napari-cardioxai", "torch", "lightning")},
         },
-        limits=_LIMITS,
+        limits=(_READS[recipe.reads], *_LIMITS),
     )
     plain = LatentClassifier(card, channels_last(network.eval()), "cpu", {})
     train = _Read.by(plain, cohort.part("train"))
@@ -273,6 +287,15 @@ def judge(classifier: LatentClassifier, data: TrainingData) -> dict[str, Any]:
             if spread["mean"] is not None
         }
     return figures
+
+
+def _pictures_judged(
+    classifier: LatentClassifier, manifest: Manifest, data: TrainingData, on_progress: Progress
+) -> dict[str, Any]:
+    """Whether decoded pictures of unseen subjects can be read; see `judge_pictures`."""
+    known = load_sequences(manifest, data.subjects[:MOST_SUBJECTS], classifier.spec)
+    rows = [data.subjects.index(name) for name in known.subjects]
+    return judge_pictures(classifier, data.sequences[rows], known.data, on_progress=on_progress)
 
 
 def subject_dice(

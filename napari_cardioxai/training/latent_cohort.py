@@ -77,15 +77,15 @@ def load_cohort(
     Raises
     ------
     CohortError
-        When a column is missing, no subject has a sequence, or the recipe reads images.
+        When a column is missing, or no subject has a sequence.
     """
-    if recipe.reads != "labels":
-        raise CohortError(
-            "a manifest is read as labels; a model of images learns from arrays, through "
-            "`training.latent.train_latent`."
-        )
     loaded = load_sequences(
-        manifest, manifest.subjects, recipe.spec, cache=cache, on_progress=on_progress
+        manifest,
+        manifest.subjects,
+        recipe.spec,
+        reads=recipe.reads,
+        cache=cache,
+        on_progress=on_progress,
     )
     if not loaded.subjects:
         name, reason = next(iter(loaded.failed.items()))

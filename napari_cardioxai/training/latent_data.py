@@ -112,10 +112,16 @@ class SequenceBatches(Dataset[dict[str, Tensor]]):
         """Tensors with the batch as their first axis."""
         rows = self.data.rows(np.asarray(indices))
         return {
-            "sequences": torch.from_numpy(np.ascontiguousarray(rows.sequences)),
+            "sequences": as_tensor(rows.sequences),
             "label": torch.from_numpy(rows.labels),
             "concepts": torch.from_numpy(rows.concepts),
         }
+
+
+def as_tensor(sequences: NDArray) -> Tensor:
+    """Labels as they are; intensities, kept in half precision, in single."""
+    tensor = torch.from_numpy(np.ascontiguousarray(sequences))
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def as_it_is(batch: Any) -> Any:
@@ -128,8 +134,8 @@ def moved(
 ) -> Tensor:
     """Each sequence shifted and turned about its middle at random, all its frames alike.
 
-    Labels take the value of the nearest pixel, intensities are interpolated;
-    what comes in from outside is background, 0.
+    Labels take the value of the nearest pixel, and what comes in from outside is
+    background; intensities are interpolated, and the edge goes on outside.
 
     Parameters
     ----------
@@ -175,5 +181,5 @@ def _nearest(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
 def _interpolated(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
     grid = torch.stack([source_x, source_y], -1).to(pictures)[None]
     flat = pictures.reshape(1, -1, *pictures.shape[-2:])
-    sampled = functional.grid_sample(flat, grid, align_corners=True)
+    sampled = functional.grid_sample(flat, grid, padding_mode="border", align_corners=True)
     return sampled.reshape(pictures.shape)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from napari_cardioxai.networks.latent import CONCEPT_UNITS, LatentHeart
 from napari_cardioxai.progress import Progress, silent
-from napari_cardioxai.training.latent_data import TrainingData
+from napari_cardioxai.training.latent_data import TrainingData, as_tensor
 from napari_cardioxai.training.latent_loss import known_bce
 from napari_cardioxai.training.latent_recipe import LatentRecipe, one_cycle
 from napari_cardioxai.training.latent_walls import sector_thickness
@@ -121,8 +121,8 @@ def encode_subjects(
     with torch.no_grad():
         for first in range(0, len(sequences), _ENCODED_AT_ONCE):
             on_progress(first, len(sequences), "encoding for new classifiers")
-            rows = np.array(sequences[first : first + _ENCODED_AT_ONCE])
-            parts.append(network.encode(torch.from_numpy(rows).to(device))[0])
+            rows = as_tensor(sequences[first : first + _ENCODED_AT_ONCE])
+            parts.append(network.encode(rows.to(device))[0])
     return torch.cat(parts)
 
 

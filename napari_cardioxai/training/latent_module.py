@@ -26,6 +26,7 @@ from napari_cardioxai.training.latent_heads import (
 from napari_cardioxai.training.latent_loss import kl_divergence, known_bce, patch_cross_entropy
 from napari_cardioxai.training.latent_recipe import LatentRecipe, one_cycle
 from napari_cardioxai.training.latent_walls import SECTORS
+from napari_cardioxai.training.perceptual import PerceptualDistance
 
 STRUCTURES = {1: "lv", 2: "myo", 3: "rv"}
 _WATCHED_EVERY = 5  # frames: neighbours are too alike to tell more
@@ -91,6 +92,8 @@ class LatentModule(lightning.LightningModule):
             if recipe.wall and recipe.reads == "labels"
             else None
         )
+        # In a tuple, where neither checkpoints nor the optimiser look.
+        self._perceptual = (PerceptualDistance.of_segmenter(),) if recipe.perceptual else ()
         self.register_buffer("positive_weights", positive_weights, persistent=False)
         self.clock = StageClock()
         self.best_weights: dict[str, Tensor] | None = None
@@ -235,6 +238,8 @@ class LatentModule(lightning.LightningModule):
             terms |= self._evidence(x, mean, log_variance, generator)
             beta = recipe.beta * self._warm_up()
             loss = loss + (terms["reconstruction"] + beta * terms["kl"]) / self._pixels
+            if "perceptual" in terms:
+                loss = loss + recipe.perceptual * terms["perceptual"]
         weights = self.positive_weights if recipe.balance else None
         if "primary" in self.terms:
             said = self.network.classify(mean)
@@ -268,34 +273,39 @@ class LatentModule(lightning.LightningModule):
     def _evidence(
         self, x: Tensor, mean: Tensor, log_variance: Tensor, generator: torch.Generator
     ) -> dict[str, Tensor]:
-        """Reconstruction and KL in nats per frame; later stages decode some frames only."""
+        """Reconstruction and KL in nats per frame, perceptual distance; later stages decode some frames only."""
         kl = kl_divergence(mean, log_variance).mean()
         noise = torch.randn(mean.shape, generator=generator).to(mean.device)
         z = mean + noise * (0.5 * log_variance).exp()
         if self.stage != "vae" and self.recipe.frames_per_subject:
             frames = self._frames(x.shape[1], generator)
             z, x = z[:, frames], x[:, frames]
-        return {"reconstruction": self.reconstruction(z, x), "kl": kl}
+        return {**self.reconstruction(z, x), "kl": kl}
 
-    def reconstruction(self, z: Tensor, x: Tensor) -> Tensor:
-        """Negative log-likelihood of frames given latents, in nats per frame, shape ()."""
+    def reconstruction(self, z: Tensor, x: Tensor) -> dict[str, Tensor]:
+        """Negative log-likelihood of frames given latents in nats per frame; perceptual distance.
+
+        Returns
+        -------
+        `reconstruction`, and `perceptual` where the recipe asks for it; shape () each.
+        """
         network = self.network
         frames = x.flatten(0, 1)
+        if network.reads == "images":
+            made = network.decode(z).flatten(0, 1).float()
+            squares = (made - frames).square().sum() / len(frames)
+            terms = {"reconstruction": 0.5 * squares / self.recipe.image_sd**2}
+            for distance in self._perceptual:
+                pictures = (p.flatten(0, 1).unsqueeze(1) for p in (made, frames))
+                terms["perceptual"] = distance.to(made.device)(*pictures)
+            return terms
         parts = network.decode_patches(z)
         targets = frames.split([len(part) for part in parts])
-        if network.reads == "labels":
-            sums = [
-                patch_cross_entropy(part, true, classes=network.classes, patch=network.patch)
-                for part, true in zip(parts, targets, strict=True)
-            ]
-        else:
-            sums = [
-                0.5
-                * (network.to_pixels(part).squeeze(2).float() - true).square().sum()
-                / self.recipe.image_sd**2
-                for part, true in zip(parts, targets, strict=True)
-            ]
-        return torch.stack(sums).sum() / len(frames)
+        sums = [
+            patch_cross_entropy(part, true, classes=network.classes, patch=network.patch)
+            for part, true in zip(parts, targets, strict=True)
+        ]
+        return {"reconstruction": torch.stack(sums).sum() / len(frames)}
 
     def _logit(self, mean: Tensor) -> Tensor:
         logit = self.network.classify(mean)["logit"]
@@ -337,7 +347,8 @@ class LatentModule(lightning.LightningModule):
         if log_variance is not None:
             some = mean[:, ::_WATCHED_EVERY], x[:, ::_WATCHED_EVERY]
             kl = kl_divergence(mean, log_variance).mean()
-            seen["evidence"] = torch.stack([self.reconstruction(*some), kl]) * len(x)
+            terms = self.reconstruction(*some)
+            seen["evidence"] = torch.stack([*terms.values(), kl]) * len(x)
             if self.network.reads == "labels":
                 made = self.network.decode(some[0]).argmax(3)
                 seen["overlap"] = torch.stack(
@@ -364,9 +375,13 @@ class LatentModule(lightning.LightningModule):
         recipe, loss = self.recipe, 0.0
         figures: dict[str, float] = {}
         if "evidence" in watched[0]:
-            nll, kl = (torch.stack([p["evidence"] for p in watched]).sum(0) / count).tolist()
+            means = (torch.stack([p["evidence"] for p in watched]).sum(0) / count).tolist()
+            nll, *perceptual, kl = means
             figures |= {"val_reconstruction": nll, "val_kl": kl}
             loss += (nll + recipe.beta * kl) / self._pixels
+            for distance in perceptual:
+                figures["val_perceptual"] = distance
+                loss += recipe.perceptual * distance
         if "overlap" in watched[0]:
             both = torch.stack([p["overlap"] for p in watched]).sum(0)
             dice = (2 * both[:, 0] / both[:, 1].clamp_min(1)).tolist()

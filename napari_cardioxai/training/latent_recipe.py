@@ -66,6 +66,7 @@ class LatentRecipe:
     The loss, in nats per pixel of a frame, is::
 
         (cross-entropy + beta KL) / pixels + gamma BCE + alpha sum of BCE over concepts
+            + perceptual distance, weighted, of images
 
     with the cross-entropy summed over the pixels of a frame (all slices), the
     KL over its latent units, and both averaged over frames and sequences: the
@@ -83,6 +84,10 @@ class LatentRecipe:
         half the squared error over `image_sd` squared, as a Gaussian likelihood has it.
     image_sd
         Standard deviation of that likelihood; intensities have a standard deviation near 1.
+    perceptual
+        Weight of the `PerceptualDistance` of decoded pictures, as the default
+        segmenter sees them; images only. The squared error alone averages what
+        it is not sure of, and such pictures are too blurred to read.
     latent, channels, decoder, time, frame_units, hidden, dropout
         Of the network, see `LatentHeart`. Without a decoder it is a plain
         classifier, with neither reconstruction nor KL.
@@ -137,6 +142,7 @@ class LatentRecipe:
         "labels", "Input", ("labels", "images"), group="input"
     )
     image_sd: float = _number(0.1, "Noise of images", 0.01, 10, group="loss")
+    perceptual: float = _number(0.0, "Weight of the perceptual distance", 0, 1000, group="loss")
     latent: int = _number(128, "Latent units per frame", 2, 1024, group="network")
     channels: tuple[int, ...] = _list((32, 64, 96), "Widths of the levels", group="network")
     decoder: bool = _switch(True, "Decoder", group="network")
@@ -188,6 +194,8 @@ class LatentRecipe:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise BundleError(f"the concept {twice[0]!r} comes twice.")
         check_concept_slices([(c.start, c.length) for c in self.concepts], self.latent)
+        if self.perceptual and self.reads != "images":
+            raise BundleError("the perceptual distance is one of pictures; set reads to images.")
         if not self.epochs:
             raise BundleError("every stage has 0 epochs; give at least one stage some.")
 

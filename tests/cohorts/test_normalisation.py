@@ -6,7 +6,11 @@ import pytest
 from scipy import ndimage
 
 from napari_cardioxai.anatomy.labels import Labels
-from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
+from napari_cardioxai.cohorts.normalisation import (
+    NormalisationSpec,
+    normalise_labels,
+    normalise_pictures,
+)
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.phantom.cohort import BUILT_IN, draw_subject
 from napari_cardioxai.phantom.rasterise import rasterise
@@ -271,3 +275,46 @@ def test_what_cannot_be_normalised_says_why():
         NormalisationSpec(slices="apical")
     with pytest.raises(CohortError, match="at least 8 frames"):
         NormalisationSpec(frames=3)
+
+
+# Intensities -----------------------------------------------------------------
+
+
+def test_intensities_are_read_linearly_at_the_place_and_the_time_of_the_labels():
+    cine = a_cine(frames=10, es=4)
+    frames, slices, rows, columns = cine.data.shape
+    t, z, y, x = np.ogrid[:frames, :slices, :rows, :columns]
+    tent = 5.0 - np.abs(t - 5.0)  # the same at both ends, so that it goes on in the next cycle
+    pictures = (7 * tent + 100 * z + 2 * y - 3 * x).astype(np.float32)
+    transform = normalise_labels(cine, SPEC).transform
+    row, column = np.mgrid[: SPEC.size, : SPEC.size]
+    to_scan = np.einsum("ij,jyx->iyx", transform.to_scan[:, :2], np.stack([row, column]))
+    to_scan += transform.to_scan[:, 2, None, None]
+    in_plane = 2 * np.clip(to_scan[0], 0, rows - 1) - 3 * np.clip(to_scan[1], 0, columns - 1)
+    when = 7 * (5.0 - np.abs(transform.scan_frames % frames - 5.0))
+    expected = (
+        when[:, None, None, None] + 100 * np.array(transform.slices)[:, None, None] + in_plane
+    )
+    np.testing.assert_allclose(transform.sample(pictures), expected, atol=2e-3)
+
+
+def test_intensities_are_standardised_and_know_nothing_of_the_labels_values():
+    cine = a_cine(frames=10, es=4)
+    pictures = np.random.default_rng(0).gamma(2.0, 90.0, cine.data.shape)
+    found = normalise_pictures(pictures, cine, SPEC).data
+    assert found.mean() == pytest.approx(0, abs=1e-5) and found.std() == pytest.approx(1, abs=1e-5)
+    other_scanner = normalise_pictures(3.5 * pictures + 40, cine, SPEC).data
+    np.testing.assert_allclose(other_scanner, found, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "complaint"),
+    [
+        (np.zeros((10, 9, 120, 110)), "of one value"),
+        (np.full((10, 9, 120, 110), np.nan), "no numbers"),
+        (np.zeros((9, 9, 120, 110)), "grid of the labels"),
+    ],
+)
+def test_pictures_that_show_nothing_or_lie_elsewhere_are_refused(pictures, complaint):
+    with pytest.raises(CohortError, match=complaint):
+        normalise_pictures(pictures, a_cine(frames=10, es=4), SPEC)

@@ -7,9 +7,14 @@ import pytest
 from napari_cardioxai.anatomy.label_files import read_labels, write_labels
 from napari_cardioxai.cohorts import sequences
 from napari_cardioxai.cohorts.manifest import read_manifest
-from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
+from napari_cardioxai.cohorts.normalisation import (
+    NormalisationSpec,
+    normalise_labels,
+    normalise_pictures,
+)
 from napari_cardioxai.cohorts.sequences import load_sequences, why_unfit
 from napari_cardioxai.progress import Cancelled
+from napari_cardioxai.scans.nifti import write_nifti
 from tests.cohorts.cines import LV, RV, a_cine
 
 SPEC = NormalisationSpec(frames=12, size=32, pixel_mm=3.0)
@@ -135,3 +140,23 @@ def test_swapped_values_and_curves_that_do_not_close_are_unfit():
     assert open_ended is None  # too few frames to be judged; normalising refuses them
     ended = small(es=9)
     assert "last frame differs from the first" in why_unfit(ended)
+
+
+def test_intensities_of_the_scans_are_read_where_the_labels_lie(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        labels = small()
+        write_labels(tmp_path / f"{name}.nii.gz", labels)
+        picture = rng.integers(0, 900, labels.data.shape).astype(np.int16)
+        write_nifti(tmp_path / f"{name}-scan.nii.gz", picture, labels.geometry)
+    path = tmp_path / "cohort.csv"
+    path.write_text("subject,labels,scan\na,a.nii.gz,a-scan.nii.gz\nb,b.nii.gz,\n")
+    manifest = read_manifest(path)
+    for _ in range(2):  # made, then from the cache
+        found = load_sequences(manifest, ["a", "b"], SPEC, reads="images", cache=tmp_path / "cache")
+        assert found.subjects == ["a"] and found.data.dtype == np.float16
+        assert "names no scan" in found.failed["b"]
+        scan = sequences.load_scan(tmp_path / "a-scan.nii.gz").data
+        expected = normalise_pictures(scan, read_labels(tmp_path / "a.nii.gz"), SPEC).data
+        np.testing.assert_allclose(found.data[0], expected, atol=5e-3)
+    assert load_sequences(manifest, ["a"], SPEC, cache=tmp_path / "cache").data.dtype == np.uint8

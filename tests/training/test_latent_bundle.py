@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from napari_cardioxai import cli
-from napari_cardioxai.anatomy.label_files import write_labels
+from napari_cardioxai.anatomy.label_files import read_labels, write_labels
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.scans.geometry import Geometry
+from napari_cardioxai.scans.nifti import write_nifti
 from tests.training.latent_example import beating_rings
 
 SETTINGS = (
@@ -146,10 +147,67 @@ def test_training_options_without_folds_are_refused(trained, capsys):
     assert "they need --folds" in capsys.readouterr().err
 
 
-def test_a_manifest_is_not_read_as_images(trained, capsys):
+@pytest.fixture(scope="module")
+def of_images(tmp_path_factory):
+    """A manifest of rings with their pictures, and a bundle that learnt from the pictures."""
+    folder = tmp_path_factory.mktemp("images")
+    manifest = a_cohort(folder, count=26)
+    rng = np.random.default_rng(0)
+    rows = manifest.read_text("utf-8").splitlines()
+    shades = np.array([0.1, 1.0, 0.3, 0.9])
+    for row in rows[1:]:
+        name = row.split(",")[0]
+        labels = read_labels(folder / f"{name}.nii.gz")
+        picture = shades[labels.data] + rng.normal(0, 0.05, labels.data.shape)
+        write_nifti(
+            folder / f"{name}-scan.nii.gz", (500 * picture).astype(np.int16), labels.geometry
+        )
+    # Only two are tested on: a segmenter reads every frame of them.
+    splits = ["train"] * 18 + ["val"] * 6 + ["test"] * 2
+    table = [f"{rows[0]},scan"]
+    for row, split in zip(rows[1:], splits, strict=True):
+        name, path, _, *known = row.split(",")
+        table.append(",".join([name, path, split, *known, f"{name}-scan.nii.gz"]))
+    manifest.write_text("\n".join(table) + "\n", "utf-8")
+    command = ["train", "clough", "--data", manifest, "-o", folder / "shades", "--device", "cpu"]
+    command += ["--run-dir", folder / "run", "--concept", "large", "--licence", "CC0 1.0"]
+    changed = ("vae_epochs=8", "reads=images", "image_sd=0.3", "perceptual=1", "head_epochs=4")
+    for setting in (*SETTINGS, *changed, "wall=0", "refit=false"):
+        command += ["--set", setting]
+    assert run(*command) == 0
+    return folder
+
+
+def test_a_model_learns_from_the_pictures_and_says_whether_what_it_draws_can_be_read(of_images):
+    classifier = LatentClassifier.load(of_images / "shades", device="cpu")
+    assert classifier.network.reads == "images"
+    assert any("Reads intensities" in limit for limit in classifier.card.limits)
+    judged = classifier.card.results["pictures"]
+    assert judged["subjects"] == 2 and judged["segmenter"] == "heart-unet"
+    assert 0 < judged["sharpness"]["power_kept_coarse"] < 1
+    assert set(judged["dice"]) == set(judged["ef_points"]) == {"decoded", "real"}
+    lines = (of_images / "run" / "metrics.csv").read_text("utf-8").splitlines()
+    column = lines[0].split(",").index("val_perceptual")
+    told = [float(line.split(",")[column]) for line in lines[1:9]]
+    assert told[-1] < 0.9 * told[0]
+
+
+def test_a_model_of_images_decides_from_the_scan_at_the_place_of_the_labels(of_images, capsys):
+    manifest = of_images / "manifest.csv"
+    code = run("classify", manifest, "--model", of_images / "shades", "--device", "cpu", "--json")
+    assert code == 0
+    said = json.loads(capsys.readouterr().out)
+    assert len(said) == 26 and all(0 <= entry["probability"] <= 1 for entry in said)
+    labels = next(of_images.glob("*-scan.nii.gz")).name.replace("-scan", "")
+    code = run("classify", of_images / labels, "--model", of_images / "shades", "--device", "cpu")
+    assert code == 2
+    assert "give the scan" in capsys.readouterr().err
+
+
+def test_the_perceptual_distance_is_one_of_pictures(trained, capsys):
     code = run(
-        *("train", "clough", "--data", trained / "manifest.csv", "-o", trained / "images"),
-        *("--set", "reads=images", "--device", "cpu", "--run-dir", trained / "images-run"),
+        *("train", "clough", "--data", trained / "manifest.csv", "-o", trained / "no"),
+        *("--set", "perceptual=1", "--device", "cpu", "--run-dir", trained / "no-run"),
     )
     assert code == 2
-    assert "is read as labels" in capsys.readouterr().err
+    assert "set reads to images" in capsys.readouterr().err
