@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ON_SCREEN := tools/on_screen.sh
 
-.PHONY: demo test lint types unit setup screenshot clean
+.PHONY: demo test lint types unit setup screenshot figures clean
 
 ## The main job on the shipped sample, from nothing; see demo-output/.
 demo: setup
@@ -41,6 +41,12 @@ unit: setup
 screenshot: setup
 	tools/on_screen.sh --virtual $(BIN)/cardioxai demo --output demo-output
 	cp demo-output/screenshot.png docs/window.png
+
+## The figure of a walked concept in the README: the first drawn heart of the cohort's seed.
+figures: setup
+	$(BIN)/cardioxai phantom clough -o demo-output/cohort --subjects 1 --seed 1
+	$(BIN)/cardioxai traverse demo-output/cohort/labels/s0000.nii.gz --model clough \
+		--concept "low PER" --alphas=-2,0,2 -o demo-output/walk --figure docs/low-per.png
 
 clean:
 	rm -rf $(VENV) demo-output build dist

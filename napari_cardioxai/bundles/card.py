@@ -105,12 +105,17 @@ class SegmenterCard(Card):
     pixel_mm, region
         In-plane spacing that the network works at, and the side in such
         pixels of the square around the heart that it is shown.
+    views
+        2: the mean of a picture as it is and turned by half decides, 1: as it
+        is alone. A network that was taught every orientation gains by the second
+        view (test-time augmentation, Wang et al. 2019), one that was not loses.
     """
 
     kind: str = "segmenter"
     structures: dict[int, int]
     pixel_mm: float
     region: int
+    views: int = 1
 
     @classmethod
     def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:

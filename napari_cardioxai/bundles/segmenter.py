@@ -133,15 +133,13 @@ class Segmenter:
         *,
         spacing_mm: tuple[float, float, float] | None = None,
         centre: tuple[float, float] | None = None,
-        views: Sequence[Flips] = _VIEWS,
+        views: Sequence[Flips] | None = None,
         on_progress: Progress = silent,
     ) -> NDArray[np.uint8]:
         """Label every frame and every slice.
 
         Looks at a square of the card's size around the heart, found by its
-        motion; without a cycle, around the middle of the picture. The mean of
-        two views, as it is and turned by half, is steadier on scanners that the
-        network never saw (test-time augmentation, Wang et al. 2019).
+        motion; without a cycle, around the middle of the picture.
 
         Parameters
         ----------
@@ -155,7 +153,7 @@ class Segmenter:
             Row and column of the heart where it is known already.
         views
             Axes of (t, z, y, x) along which the picture is flipped for each
-            of the views whose mean decides.
+            of the views whose mean decides; by default those of the card.
         on_progress
             Called per batch; may raise `Cancelled`.
 
@@ -164,6 +162,7 @@ class Segmenter:
         Structure labels, shape (t, z, y, x), uint8.
         """
         frames, slices = data.shape[:2]
+        views = _VIEWS[: self.card.views] if views is None else views
         looked_at = self.view(data, spacing_mm=spacing_mm, centre=centre)
         rows, columns, size = looked_at.rows, looked_at.columns, looked_at.size
         view = data[:, :, rows, columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,11 @@ from napari_cardioxai.cli.options import Device, Json, StudyPath
 
 if TYPE_CHECKING:
     from napari_cardioxai.anatomy.labels import Labels
+    from napari_cardioxai.concepts.traverse import Step
     from napari_cardioxai.progress import Progress
 
 app = typer.Typer()
+_FIGURE_DPI = 130
 
 ModelName = Annotated[str, typer.Argument(help="Name or folder of a latent classifier.")]
 Cohort = Annotated[Path, typer.Option(help="Manifest: CSV or Parquet.")]
@@ -141,6 +144,9 @@ def traverse(
         typer.Option(help="Manifest to find the direction on, where the model carries none."),
     ] = None,
     segmenter: Annotated[str, typer.Option(help="Model that labels a scan.")] = DEFAULT_SEGMENTER,
+    figure: Annotated[
+        Path | None, typer.Option(help="Also a picture of the steps (PNG), at this path.")
+    ] = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -165,12 +171,26 @@ def traverse(
                 name = f"{concept.replace(' ', '-')}_{step.alpha:+.2f}.nii.gz"
                 write_labels(beside / name, replace(labels, data=step.labels))
                 told.append({**step.as_json(), "labels": str(output / name)})
+        if figure is not None:
+            _draw(steps, concept, classifier.spec.es_frame, figure)
     if as_json:
         print_json({"concept": concept, "walk": walk.sentence(), "steps": told})
         return
     for step in steps:
         print(f"{step.alpha:+.2f}  logit {step.logit:+.2f}  {_numbers(step.biomarkers)}")
     say(walk.sentence())
+
+
+def _draw(steps: Sequence[Step], concept: str, es_frame: int, path: Path) -> None:
+    from napari_cardioxai.concepts.named import CLOUGH_CONCEPTS
+    from napari_cardioxai.files import replacing
+    from napari_cardioxai.report.cohort_figures import png
+    from napari_cardioxai.report.walk_figure import walk_figure
+
+    key = next((one.biomarker for one in CLOUGH_CONCEPTS if one.name == concept), None)
+    drawn = walk_figure(steps, concept=concept, biomarker=key, es_frame=es_frame)
+    with replacing(path) as beside:
+        beside.write_bytes(png(drawn, dots_per_inch=_FIGURE_DPI))
 
 
 def _numbers(biomarkers: dict[str, float]) -> str:

@@ -113,6 +113,7 @@ def segmenter_of(network: torch.nn.Module, recipe: SegmenterRecipe, *, device: s
         structures={k: k for k in range(1, recipe.structures + 1)},
         pixel_mm=recipe.pixel_mm,
         region=recipe.region or recipe.crop,
+        views=recipe.views,
         data="",
         licence="",
         split="",

@@ -59,6 +59,8 @@ class SegmenterRecipe:
     region
         Side of the square around the heart that is looked at later; as the
         crop by default.
+    views
+        From how many sides it is looked at later; see `SegmenterCard`.
     augmentation, turned, bend
         `strength`, `turned` and `bend` of `slice_augmentation`.
     epochs, batch_size
@@ -84,6 +86,7 @@ class SegmenterRecipe:
     pixel_mm: float = PIXEL_MM
     crop: int = 160
     region: int | None = None
+    views: int = 1
     augmentation: float = 0.6
     turned: float = 0.12
     bend: float = 0.0
@@ -114,14 +117,10 @@ _HEART: dict[str, Any] = {
     "structures": 3,
     "crop": 128,
     "region": 160,
+    "views": 2,
 }
-_FINE: dict[str, Any] = {
-    "pixel_mm": PIXEL_MM / 2,
-    "crop": 224,
-    "learning_rate": 1e-3,
-    "augmentation": 0.4,
-    "turned": 0.08,
-}
+# A stride of 16 needs enlarged pictures; networks of little capacity less augmentation.
+_COARSE_STRIDE: dict[str, Any] = {"learning_rate": 1e-3, "augmentation": 0.4, "turned": 0.08}
 RECIPES: dict[str, dict[str, Any]] = {
     # Drawn hearts alone, of every look and orientation: where `heart-unet` starts from.
     "phantom-unet": _HEART
@@ -147,8 +146,22 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     # The left ventricle alone, from real pictures alone.
     "lv-unet": {},
-    "lv-fcn": _FINE | {"network": "lv-fcn", "epochs": 32, "decay_steps": 130},
-    "alexnet-fcn": _FINE | {"network": "alexnet-fcn", "epochs": 15, "decay_steps": 60},
+    "lv-fcn": _COARSE_STRIDE
+    | {
+        "network": "lv-fcn",
+        "pixel_mm": PIXEL_MM / 2,
+        "crop": 224,
+        "epochs": 32,
+        "decay_steps": 130,
+    },
+    "alexnet-fcn": _COARSE_STRIDE
+    | {
+        "network": "alexnet-fcn",
+        "pixel_mm": PIXEL_MM / 1.5,
+        "crop": 192,
+        "epochs": 15,
+        "decay_steps": 60,
+    },
 }
 """Named recipes: what differs from the defaults."""
 
@@ -371,7 +384,7 @@ def _check_same_training(checkpoint: Path, recipe: SegmenterRecipe) -> None:
     """Only what comes to bear at its end may change when a training goes on."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["hyper_parameters"]
     now = asdict(recipe)
-    late = ("epochs", "start_share")
+    late = ("epochs", "start_share", "views")
     differing = sorted(k for k in now if k not in late and saved["recipe"].get(k) != now[k])
     if differing:
         raise BundleError(

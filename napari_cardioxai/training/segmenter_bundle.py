@@ -105,6 +105,7 @@ def make_segmenter_bundle(
         structures={k: k for k in range(1, recipe.structures + 1)},
         pixel_mm=recipe.pixel_mm,
         region=recipe.region or recipe.crop,
+        views=recipe.views,
         data=_data(recipe, len(patients) - len(exclude), start),
         licence="CC0 1.0",
         split=_split(exclude, evaluation),

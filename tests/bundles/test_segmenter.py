@@ -65,6 +65,23 @@ def test_channels_become_the_structures_of_the_card():
     assert set(np.unique(labels)) == {0, 3}
 
 
+class UpperHalf(nn.Module):
+    """Sure of the upper half of every picture, unsure of the lower one."""
+
+    def forward(self, x):
+        rows = torch.linspace(1.5, -1.0, x.shape[2])[:, None].expand_as(x)
+        return torch.cat([torch.zeros_like(x), rows], 1)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_card_says_from_how_many_sides_a_picture_is_looked_at(views):
+    labels = a_segmenter(UpperHalf(), views=views, region=64).label(a_cine(t=1, z=1))[0, 0]
+    rows = np.flatnonzero(labels.any(1))
+    # The line falls through zero three fifths down; with its half turn it is symmetric.
+    assert rows[0] == 0
+    assert rows[-1] == (37 if views == 1 else 63)
+
+
 def test_progress_counts_pictures_and_a_cancel_comes_through():
     seen = []
 
