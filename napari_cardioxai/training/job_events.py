@@ -9,6 +9,7 @@ of the third one.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -125,10 +126,13 @@ class Curves:
     ----------
     steps, epochs
         Name to positions and values, of single steps and of whole epochs.
+    stages
+        Position at which each stage began, and its name; empty for a training that has none.
     """
 
     steps: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
     epochs: dict[str, tuple[list[float], list[float]]] = field(default_factory=dict)
+    stages: list[tuple[float, str]] = field(default_factory=list)
 
     def add(self, event: Mapping[str, Any]) -> bool:
         """Take in an event; True when it changed something."""
@@ -142,6 +146,9 @@ class Curves:
             positions, values = curves.setdefault(name, ([], []))
             positions.append(event["position"])
             values.append(value)
+        stage = event.get("stage", "")
+        if stage and (not self.stages or self.stages[-1][1] != stage):
+            self.stages.append((math.floor(event["position"]), stage))
         return True
 
     def _forget_beyond(self, position: float) -> None:
@@ -150,6 +157,7 @@ class Curves:
             while positions and positions[-1] > position:
                 positions.pop()
                 values.pop()
+        self.stages = [told for told in self.stages if told[0] < position or told[0] == 0]
 
 
 @dataclass(frozen=True)

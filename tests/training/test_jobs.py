@@ -90,6 +90,17 @@ def test_a_job_ends_in_a_model_that_finds_what_it_learnt(run):
     assert losses[-1] < losses[0]
 
 
+def test_curves_know_where_a_stage_began_also_after_going_back():
+    curves = Curves()
+    for position, stage in ((0.5, "vae"), (1.2, "vae"), (2.1, "primary"), (2.9, "primary")):
+        curves.add({"event": "step", "position": position, "values": {"loss": 1}, "stage": stage})
+    assert curves.stages == [(0, "vae"), (2, "primary")]
+    curves.add({"event": "begin", "position": 1.0, "epochs": 3})
+    assert curves.stages == [(0, "vae")]
+    curves.add({"event": "step", "position": 1.4, "values": {"loss": 1}})
+    assert curves.stages == [(0, "vae")], "a recipe without stages says none"
+
+
 def test_every_epoch_leaves_a_picture_of_all_layers(run):
     run.set_look(Look(picture=2, heat="gradient"))
     run_job(run.path)

@@ -50,10 +50,13 @@ class FigurePlot(pg.PlotWidget):
         self.getPlotItem().getAxis("left").setWidth(52)
         self.getPlotItem().getAxis("left").enableAutoSIPrefix(False)
         self._lines: dict[tuple[str, str], pg.PlotDataItem] = {}
+        self._stages: list[pg.InfiniteLine] = []
+        self._quiet = QColor(Qt.GlobalColor.gray)
 
     def set_theme(self, name: str) -> None:
         """Take the colours of a napari theme."""
         theme = get_theme(name)
+        self._quiet = QColor(theme.icon.as_hex())
         text, back = QColor(theme.text.as_hex()), QColor(theme.background.as_hex())
         self.setBackground(back)
         for side in ("left", "bottom"):
@@ -71,6 +74,26 @@ class FigurePlot(pg.PlotWidget):
                     self._line(kind, name, colours[name]).setData(*map(np.asarray, known[name]))
         for key in set(self._lines) - wanted:
             self.removeItem(self._lines.pop(key))
+        self._mark(curves.stages if len(curves.stages) > 1 else [])
+
+    def _mark(self, stages: list[tuple[float, str]]) -> None:
+        """A line where a stage begins: its terms come to the loss there, which may jump."""
+        if [(line.value(), line.name()) for line in self._stages] == stages:
+            return
+        for line in self._stages:
+            self.removeItem(line)
+        self._stages = [
+            pg.InfiniteLine(
+                start,
+                pen=pg.mkPen(self._quiet, style=Qt.PenStyle.DashLine),
+                label=f"{stage} ▸",
+                labelOpts={"position": 0.94, "color": self._quiet, "anchors": [(0, 0), (0, 0)]},
+                name=stage,
+            )
+            for start, stage in stages
+        ]
+        for line in self._stages:
+            self.addItem(line, ignoreBounds=True)
 
     def _line(self, kind: str, name: str, colour: str) -> pg.PlotDataItem:
         if (kind, name) not in self._lines:
