@@ -48,7 +48,13 @@ def evaluate_segmenter(
             fail(f"--pixel-mm takes PATIENT=MM, not {item!r}.")
     with progress() as on_progress:
         result = cross_validate(
-            segmenter_recipe(recipe, epochs, learning_rate, decay_rate, decay_steps),
+            segmenter_recipe(
+                recipe,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                decay_rate=decay_rate,
+                decay_steps=decay_steps,
+            ),
             sunnybrook_pairs(data),
             run_dir=output,
             start=weights(start),

@@ -14,20 +14,8 @@ def weights(start: Path | None) -> Path | None:
     return start / "weights.safetensors" if start is not None and start.is_dir() else start
 
 
-def segmenter_recipe(
-    name: str,
-    epochs: int | None,
-    learning_rate: float | None,
-    decay_rate: float | None,
-    decay_steps: int | None,
-) -> SegmenterRecipe:
+def segmenter_recipe(name: str, **given: float | None) -> SegmenterRecipe:
     """A named recipe with what was given on the command line in place of its own values."""
     from napari_cardioxai.training.segmenter import recipe_for
 
-    given = {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "decay_rate": decay_rate,
-        "decay_steps": decay_steps,
-    }
     return recipe_for(name, **{k: v for k, v in given.items() if v is not None})

@@ -69,7 +69,13 @@ def train_segmenter(
     from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
 
     make_segmenter_bundle(
-        segmenter_recipe(recipe, epochs, learning_rate, decay_rate, decay_steps),
+        segmenter_recipe(
+            recipe,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            decay_rate=decay_rate,
+            decay_steps=decay_steps,
+        ),
         data,
         output,
         start=weights(start),

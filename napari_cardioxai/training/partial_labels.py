@@ -39,12 +39,12 @@ class PartialLabelLoss(nn.Module):
         taught
             Scores of the teacher for the same pictures, of the shape of `logits`.
         """
-        shown = known[:, :, None, None]
-        probability = functional.softmax(logits, 1)
-        merged = torch.where(shown, probability, 0.0)
-        hidden = torch.where(shown, 0.0, probability).sum(1, keepdim=True)
-        merged = torch.cat([merged[:, :1] + hidden, merged[:, 1:]], 1)
-        entropy = -merged.gather(1, label).clamp_min(1e-6).log().mean()
+        # In logarithms throughout: a network that is sure and wrong must still feel it.
+        logs = functional.log_softmax(logits, 1)
+        background = logs.masked_fill(~_possible(known), -torch.inf).logsumexp(1, keepdim=True)
+        logs = torch.cat([background, logs[:, 1:]], 1)
+        entropy = -logs.gather(1, label).mean()
+        merged = logs.exp()
         truth = functional.one_hot(label[:, 0], logits.shape[1]).movedim(-1, 1)
         counted = known[:, 1:].to(merged.dtype)
         overlap = ((merged * truth).sum((2, 3))[:, 1:] * counted).sum(0)
@@ -57,11 +57,16 @@ class PartialLabelLoss(nn.Module):
 
 def _unlearnt(logits: Tensor, taught: Tensor, label: Tensor, known: Tensor) -> Tensor:
     """Cross-entropy to the teacher's shares of background and hidden classes, where these are possible."""
-    possible = ~known
-    possible[:, 0] = True
-    possible = possible[:, :, None, None]
+    possible = _possible(known)
     shares = functional.softmax(taught.masked_fill(~possible, -torch.inf), 1)
     mine = functional.log_softmax(logits.masked_fill(~possible, -torch.inf), 1)
     each = -(shares * mine.masked_fill(~possible, 0)).sum(1)
     # With every class known the background stands alone and its entropy is zero.
     return (each * (label[:, 0] == 0)).mean()
+
+
+def _possible(known: Tensor) -> Tensor:
+    """What a background may be: itself, or a class that was not contoured; (batch, classes, 1, 1)."""
+    possible = ~known
+    possible[:, 0] = True
+    return possible[:, :, None, None]

@@ -82,3 +82,13 @@ def test_a_student_like_its_teacher_stays_so():
     both = loss(logits, label, some, taught=logits.detach())
     (both - loss(logits, label, some)).backward()
     assert logits.grad.abs().max() < 1e-6
+
+
+def test_a_network_that_is_sure_and_wrong_still_learns():
+    """Of a class of probability exp(-200) the cross-entropy is 200, with gradient -1 at its score."""
+    logits = torch.tensor([200.0, 0.0]).reshape(1, 2, 1, 1).requires_grad_()
+    label = torch.ones(1, 1, 1, 1, dtype=torch.long)
+    loss = PartialLabelLoss()(logits, label, known(True, True))
+    loss.backward()
+    assert loss.item() == pytest.approx(200 + 1 - 1 / 2, rel=1e-6)
+    assert logits.grad[0, :, 0, 0].tolist() == pytest.approx([1.0, -1.0], abs=1e-6)
