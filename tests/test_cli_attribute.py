@@ -6,10 +6,13 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from napari_cardioxai.anatomy.label_files import write_labels
 from napari_cardioxai.bundles.bundle import NETWORKS
+from napari_cardioxai.networks import classifiers
 from napari_cardioxai.scans.nifti import write_nifti
+from tests.attribution.pictures import a_picture, bright_spot, save_bright_spot
 from tests.attribution.studies import Bright, a_scan, save_bright, save_heart
 from tests.cohorts.cines import a_cine
 
@@ -68,6 +71,23 @@ def test_a_label_file_is_explained_for_a_latent_classifier(cardioxai, study):
     assert out.startswith("logit of large")
     assert nib.load(study / "out" / "gradient.nii.gz").shape == (110, 120, 9, 20)
     assert "mid inferior" in out
+
+
+def test_a_picture_is_explained_for_an_image_classifier(cardioxai, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifiers, "_own", {"bright-spot": bright_spot})
+    save_bright_spot(tmp_path / "spots", (28, 32))
+    pixels = np.clip(a_picture().data[0, 0], 0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "spot.png")
+    code, out, err = cardioxai(
+        *("attribute", tmp_path / "spot.png", "--model", tmp_path / "spots"),
+        *("--method", "ig", "--device", "cpu", "--json", "-o", tmp_path / "out"),
+    )
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["target"] == "logit of lesion" and said["regions"] == []
+    assert said["maps"][0]["peak_mib"] is not None
+    assert nib.load(tmp_path / "out" / "ig.nii.gz").shape == (64, 56, 1)
+    assert Image.open(tmp_path / "out" / "ig.png").size == (64, 56)
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,10 @@ class StudyActions(QObject):
         self.viewer.dims.set_current_step((offset, offset + 1), (0, scan.data.shape[1] // 2))
         self.viewer.reset_view()
 
+    def add_beside(self, layer: Any) -> Any:
+        """Add a layer that is no part of the study, whatever its shape; returns it."""
+        return self._add(layer)
+
     def _add(self, layer: Any) -> Any:
         self._is_ours = True
         try:

@@ -11,6 +11,9 @@ from qtpy.QtWidgets import QApplication, QDockWidget, QFileDialog, QMainWindow, 
 
 from napari_cardioxai.app import napari_compat
 from napari_cardioxai.app.actions import StudyActions
+from napari_cardioxai.app.live_attribution import LiveAttribution
+from napari_cardioxai.app.live_cohort_map import LiveCohortMap
+from napari_cardioxai.app.live_concepts import LiveConcepts
 from napari_cardioxai.app.live_decision import LiveDecision
 from napari_cardioxai.app.live_mmode import LiveMMode
 from napari_cardioxai.app.orientation import OrientationLetters
@@ -48,6 +51,9 @@ class Desk(QObject):
         self.training = TrainingJobs(self)
         self.training.model_made.connect(lambda _: self.actions.list_choices())
         self.decision = LiveDecision(self)
+        self.concepts = LiveConcepts(self)
+        self.attribution = LiveAttribution(self)
+        self.cohort_map = LiveCohortMap(self)
         self._phase = self._slice = -1
         self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)
@@ -158,6 +164,9 @@ class Desk(QObject):
         self.player.stop()
         self.mmode.close()
         self.decision.close()
+        self.concepts.close()
+        self.attribution.close()
+        self.cohort_map.close()
         self.training.close()
         self.actions.close()
 

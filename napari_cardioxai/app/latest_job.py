@@ -17,8 +17,8 @@ _PATIENCE_AT_CLOSE_S = 30.0
 class LatestJob(QObject):
     """Repeats one piece of work beside the window whenever what it reads has changed.
 
-    Unlike the jobs of `JobRunner` it shows no progress and blocks no button:
-    it is the window keeping up, not something that a person has started.
+    Unlike the jobs of `JobRunner` it blocks no button and tells the session
+    nothing; who wants to show how far it is listens to `progressed`.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ class LatestJob(QObject):
     """
 
     failed = Signal(str)
+    progressed = Signal(int, int, str)
 
     def __init__(
         self,
@@ -67,6 +68,11 @@ class LatestJob(QObject):
         if not self._timer.isActive():
             self._timer.start()
 
+    def now(self) -> None:
+        """As `soon`, without waiting for the window to be painted first."""
+        self._timer.stop()
+        self._start()
+
     def drop(self) -> None:
         """Forget what was asked for."""
         self._timer.stop()
@@ -88,6 +94,7 @@ class LatestJob(QObject):
         if work is None:
             return
         job = self._job = Job(work)
+        job.progressed.connect(self.progressed)
         job.succeeded.connect(lambda result: self._end(job, lambda: self._on_done(result)))
         job.cancelled.connect(lambda: self._end(job, lambda: None))
         job.failed.connect(lambda error: self._end(job, lambda: self._say(error)))

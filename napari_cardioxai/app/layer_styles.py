@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES
-from napari_cardioxai.report.style import STRUCTURE_COLOURS
+from napari_cardioxai.attribution.colours import STOPS, Sign
+from napari_cardioxai.report.style import POINTER_COLOUR, STRUCTURE_COLOURS
 from napari_cardioxai.scans.scan import Scan
 
 
@@ -62,6 +63,8 @@ class LabelsStyle:
         When only the borders are drawn; width in pixels of the image.
     brush_size
         First size of napari's brush, in pixels.
+    names
+        Of the values, for the layer's features.
     """
 
     colours: dict[int, str] = field(default_factory=lambda: dict(STRUCTURE_COLOURS))
@@ -69,6 +72,7 @@ class LabelsStyle:
     outline_opacity: float = 0.9
     outline_width: int = 1
     brush_size: int = 6
+    names: dict[int, str] = field(default_factory=lambda: dict(STRUCTURE_NAMES))
 
     def as_kwargs(self) -> dict[str, Any]:
         """Layer attributes of this look, structures named in the layer's features."""
@@ -76,7 +80,7 @@ class LabelsStyle:
         from napari.utils.colormaps import DirectLabelColormap
 
         colours = {None: "#d0d0d0", 0: "transparent", **self.colours}
-        names = ["background", *(STRUCTURE_NAMES[value] for value in sorted(self.colours))]
+        names = ["background", *(self.names[value] for value in sorted(self.colours))]
         features = pd.DataFrame({"index": [0, *sorted(self.colours)], "structure": names})
         return {
             "colormap": DirectLabelColormap(color_dict=colours),
@@ -105,9 +109,85 @@ class LineStyle:
         return {"edge_color": self.colour, "edge_width": self.width, "opacity": 1.0}
 
 
+@dataclass(frozen=True)
+class HeatStyle:
+    """Look of a heat map over a scan.
+
+    Attributes
+    ----------
+    sign
+        Two signs take a diverging colour map, one a sequential one; both are
+        clear at zero.
+    opacity
+        Of the strongest colour.
+    interpolation2d
+        How pixels are drawn.
+    """
+
+    sign: Sign
+    opacity: float = 0.75
+    interpolation2d: str = "linear"
+
+    def as_kwargs(self) -> dict[str, Any]:
+        """Layer attributes of this look."""
+        from napari.utils.colormaps import Colormap
+
+        stops = np.array(STOPS[self.sign])
+        return {
+            "colormap": Colormap(stops[:, 1:], controls=stops[:, 0], name=f"heat, {self.sign}"),
+            "opacity": self.opacity,
+            "interpolation2d": self.interpolation2d,
+            "blending": "translucent_no_depth",
+            "rendering": "mip",
+        }
+
+
+@dataclass(frozen=True)
+class OutlineStyle(LabelsStyle):
+    """Look of a heart that others are compared with: its borders in one colour.
+
+    Attributes
+    ----------
+    colours
+        One colour, none of the structures': it may lie on any of them.
+    """
+
+    colours: dict[int, str] = field(
+        default_factory=lambda: dict.fromkeys((1, 2, 3), POINTER_COLOUR)
+    )
+    opacity: float = 0.9
+
+
+@dataclass(frozen=True)
+class DifferenceStyle(LabelsStyle):
+    """Look of what has become something else.
+
+    Attributes
+    ----------
+    colours
+        Of what it is now; what was heart and is background now has one of its own.
+    """
+
+    colours: dict[int, str] = field(default_factory=lambda: {**STRUCTURE_COLOURS, 4: "#d79bff"})
+    opacity: float = 0.9
+    names: dict[int, str] = field(
+        default_factory=lambda: {
+            1: "became LV cavity",
+            2: "became muscle",
+            3: "became RV cavity",
+            4: "became background",
+        }
+    )
+
+
 SCAN_STYLE = ScanStyle()
 LABELS_STYLE = LabelsStyle()
+DECODED_STYLE = LabelsStyle(opacity=0.55)
+RECONSTRUCTION_STYLE = OutlineStyle()
+DIFFERENCE_STYLE = DifferenceStyle()
+OTHERS_STYLE = OutlineStyle(colours=dict.fromkeys((1, 2, 3), "#ffffff"))
 LINE_STYLE = LineStyle()
+HEAT_STYLES = {sign: HeatStyle(sign) for sign in STOPS}
 
 # Anterior, anteroseptal, inferoseptal, inferior, inferolateral, anterolateral: colours that
 # colour-blind readers tell apart (Okabe and Ito 2008), the yellow darker for light themes.

@@ -1,4 +1,4 @@
-"""What a latent classifier says about the labels, kept equal to them while they are edited."""
+"""What a classifier says about what is open: of labels anew whenever they are edited."""
 
 from __future__ import annotations
 
@@ -17,20 +17,28 @@ from napari_cardioxai.app.workers import Work, leave_a_core_to_the_window, sente
 if TYPE_CHECKING:
     from napari_cardioxai.anatomy.labels import Labels
     from napari_cardioxai.app.desk import Desk
-    from napari_cardioxai.bundles.card import LatentCard
+    from napari_cardioxai.bundles.card import ImageClassifierCard, LatentCard
+    from napari_cardioxai.bundles.image_classifier import ImageClassifier
     from napari_cardioxai.bundles.latent import LatentClassifier
     from napari_cardioxai.decisions import Decision
+    from napari_cardioxai.image_decisions import ImageDecision
     from napari_cardioxai.progress import Progress
     from napari_cardioxai.scans.scan import Scan
 
+    ClassifierCard = LatentCard | ImageClassifierCard
+    Known = tuple[str, LatentClassifier | ImageClassifier]
+    Said = tuple[LatentClassifier | ImageClassifier, Decision | ImageDecision]
+
 REST_MS = 600
 _FIRST_MS = 10
+OF_LABELS, OF_IMAGES = "latent-classifier", "image-classifier"
 
 
 class VerdictState(StrEnum):
     """How far a decision is."""
 
     NO_LABELS = "no labels"
+    NO_SCAN = "no scan"
     READY = "ready"
     WORKING = "working"
     DECIDED = "decided"
@@ -44,6 +52,7 @@ class Verdict:
     Attributes
     ----------
     state
+        `NO_LABELS` and `NO_SCAN` say what the model that is looked at lacks.
         While `WORKING`, `decision` is that of the labels before.
     decision
         What the model says.
@@ -52,20 +61,21 @@ class Verdict:
     """
 
     state: VerdictState = VerdictState.NO_LABELS
-    decision: Decision | None = None
+    decision: Decision | ImageDecision | None = None
     reason: str = ""
 
 
 class LiveDecision(QObject):
-    """Asks a model about the labels of one viewer, and again whenever they have changed.
+    """Asks a model about the labels or the scan of one viewer.
 
     Nothing is asked before somebody presses the button, and nothing any more
-    once other labels are opened.
+    once something else is opened. A model that reads labels is asked again
+    whenever they have changed.
 
     Attributes
     ----------
     cards
-        Of every latent classifier by its name; None until they are known.
+        Of every classifier by its name; None until they are known.
     verdict
         What is known now.
     """
@@ -77,10 +87,10 @@ class LiveDecision(QObject):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self._session = desk.session
-        self.cards: Mapping[str, LatentCard] | None = None
+        self.cards: Mapping[str, ClassifierCard] | None = None
         self.verdict = Verdict()
         self._model = ""
-        self._classifier: tuple[str, LatentClassifier] | None = None
+        self._classifier: Known | None = None
         self._is_following = False
         self._list = LatestJob(self._prepare_list, self._on_list, delay_ms=_FIRST_MS, parent=self)
         self._list.failed.connect(lambda text: self.listing_failed.emit(sentence(text)))
@@ -91,26 +101,40 @@ class LiveDecision(QObject):
         desk.actions.live.edited.connect(self._follow)
         desk.training.model_made.connect(lambda _: self.list_models())
         self._session.labels_changed.connect(self._on_labels)
-        self._on_labels()
+        self._session.scan_changed.connect(self._start_over)
+        self._start_over()
 
     def list_models(self) -> None:
-        """Find out which latent classifiers there are."""
+        """Find out which classifiers there are."""
         self._list.soon()
 
     def decide(self, model: str) -> None:
-        """Ask a model about the labels, and again after every edit."""
-        if self._session.labels_layer is None:
-            return
+        """Ask a model about what is open, and about labels again after every edit."""
         if model != self._model:
-            self._set(Verdict(VerdictState.WORKING))
-        self._model, self._is_following = model, True
+            self.look_at(model)
+        if self._lacks is not None:
+            return
+        self._is_following = not self._reads_images
         self._again.drop()
         self._set(replace(self.verdict, state=VerdictState.WORKING))
         self._first.after_rest()
 
-    def forget(self) -> None:
+    def look_at(self, model: str) -> None:
         """Another model is looked at: what the last one said no longer stands."""
-        self._on_labels()
+        self._model = model
+        self._start_over()
+
+    @property
+    def _reads_images(self) -> bool:
+        card = (self.cards or {}).get(self._model)
+        return card is not None and card.kind == OF_IMAGES
+
+    @property
+    def _lacks(self) -> VerdictState | None:
+        """What must be opened before the model can be asked."""
+        if self._reads_images:
+            return VerdictState.NO_SCAN if self._session.scan is None else None
+        return VerdictState.NO_LABELS if self._session.labels_layer is None else None
 
     def close(self) -> bool:
         """Stop; True when nothing runs any more."""
@@ -122,26 +146,24 @@ class LiveDecision(QObject):
     def _prepare_list(self) -> Work:
         return lambda on_progress: _cards()
 
-    def _on_list(self, cards: Mapping[str, LatentCard]) -> None:
+    def _on_list(self, cards: Mapping[str, ClassifierCard]) -> None:
         self.cards = cards
         if self._classifier is not None and self._classifier[0] not in cards:
             self._classifier = None
         self.cards_found.emit(cards)
 
     def _prepare(self) -> Work | None:
-        layer, model, known = self._session.labels_layer, self._model, self._classifier
-        if layer is None:
+        session, model, known = self._session, self._model, self._classifier
+        if self._lacks is not None:
             return None
-        labels = labels_of(layer)
-        labels = replace(labels, data=labels.data.copy(), notes=self._session.notes)
-        scan = self._session.scan
+        scan = session.scan
+        if self._reads_images:
+            return lambda on_progress: _decide_image(scan, model, known, on_progress)
+        labels = labels_of(session.labels_layer)
+        labels = replace(labels, data=labels.data.copy(), notes=session.notes)
+        return lambda on_progress: _decide(labels, scan, model, known, on_progress)
 
-        def work(on_progress: Progress) -> tuple[LatentClassifier, Decision]:
-            return _decide(labels, scan, model, known, on_progress)
-
-        return work
-
-    def _on_decision(self, result: tuple[LatentClassifier, Decision]) -> None:
+    def _on_decision(self, result: Said) -> None:
         classifier, decision = result
         self._classifier = self._model, classifier
         self._set(Verdict(VerdictState.DECIDED, decision))
@@ -152,11 +174,14 @@ class LiveDecision(QObject):
     # What changes -----------------------------------------------------------------
 
     def _on_labels(self) -> None:
+        if not self._reads_images:
+            self._start_over()
+
+    def _start_over(self) -> None:
         self._is_following = False
         self._first.drop()
         self._again.drop()
-        has_labels = self._session.labels_layer is not None
-        self._set(Verdict(VerdictState.READY if has_labels else VerdictState.NO_LABELS))
+        self._set(Verdict(self._lacks or VerdictState.READY))
 
     def _follow(self, *_: Any) -> None:
         if self._is_following:
@@ -169,29 +194,40 @@ class LiveDecision(QObject):
         self.changed.emit(verdict)
 
 
-def _cards() -> dict[str, LatentCard]:
-    """Cards of the latent classifiers; runs in a worker."""
+def _cards() -> dict[str, ClassifierCard]:
+    """Cards of the classifiers; runs in a worker."""
     import_torch()
-    from napari_cardioxai.bundles.bundle import find_bundle, load_card
-    from napari_cardioxai.decisions import available_classifiers
+    from napari_cardioxai.bundles.bundle import available_cards
 
-    return {name: load_card(find_bundle(name)) for name in available_classifiers()}
+    cards, _ = available_cards()
+    return {name: card for name, card in cards.items() if card.kind in (OF_LABELS, OF_IMAGES)}
 
 
 def _decide(
-    labels: Labels,
-    scan: Scan | None,
-    model: str,
-    known: tuple[str, LatentClassifier] | None,
-    on_progress: Progress,
-) -> tuple[LatentClassifier, Decision]:
+    labels: Labels, scan: Scan | None, model: str, known: Known | None, on_progress: Progress
+) -> Said:
     """A model, loaded if it is not there yet, and what it says; runs in a worker."""
     import_torch()
     leave_a_core_to_the_window()
     from napari_cardioxai.bundles.latent import LatentClassifier
     from napari_cardioxai.decisions import classify_labels
 
-    is_there = known is not None and known[0] == model
-    classifier = known[1] if is_there else LatentClassifier.load(model)
+    classifier = _loaded(LatentClassifier, model, known)
     on_progress(0, 0, "classifying")
     return classifier, classify_labels(labels, classifier, scan=scan, notes=labels.notes)
+
+
+def _decide_image(scan: Scan, model: str, known: Known | None, on_progress: Progress) -> Said:
+    """The same of a picture or volume."""
+    import_torch()
+    leave_a_core_to_the_window()
+    from napari_cardioxai.bundles.image_classifier import ImageClassifier
+    from napari_cardioxai.image_decisions import classify_scan
+
+    classifier = _loaded(ImageClassifier, model, known)
+    on_progress(0, 0, "classifying")
+    return classifier, classify_scan(scan, classifier)
+
+
+def _loaded(kind: Any, model: str, known: Known | None) -> Any:
+    return known[1] if known is not None and known[0] == model else kind.load(model)

@@ -70,6 +70,11 @@ class LiveMMode(QObject):
         """Whether there is a line to read."""
         return self._line is not None
 
+    @property
+    def line(self) -> np.ndarray | None:
+        """Its ends as (y, x) in pixels, shape (2, 2); None without a line."""
+        return self._line
+
     def draw(self) -> None:
         """Let the next drag on the canvas draw the line."""
         self._use("add_line")
@@ -96,16 +101,20 @@ class LiveMMode(QObject):
         return self._job.close()
 
     def _use(self, mode: str) -> None:
-        scan_layer = self._session.scan_layer
-        if scan_layer is None:
+        source = self._source()
+        if source is None:
             return
         if self.layer is None:
-            self.layer = self._desk.viewer.add_layer(self._new_layer(scan_layer))
+            self.layer = self._desk.viewer.add_layer(self._new_layer(source))
             self.layer.events.set_data.connect(self._on_redraw)
             self.layer.mouse_drag_callbacks.append(self._on_drag)
         self.layer.visible = True
         self._desk.viewer.layers.selection.active = self.layer
         self.layer.mode = mode
+
+    def _source(self) -> Any:
+        """The layer that the line is drawn on, or None."""
+        return self._session.scan_layer
 
     def _new_layer(self, scan_layer: Any) -> Shapes:
         origin = origin_of(scan_layer.metadata)

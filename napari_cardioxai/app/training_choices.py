@@ -36,7 +36,7 @@ class RecipeChoice:
     name, title, fields
         As in `JobRecipe`.
     data
-        "pictures" or "manifest".
+        "pictures", "manifest" or "images".
     needs_data
         Whether it can do without.
     starts_from

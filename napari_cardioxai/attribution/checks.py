@@ -20,6 +20,7 @@ from napari_cardioxai.attribution.gradients import RELU_NAMES
 from napari_cardioxai.attribution.layers import SMALLEST_SIDE, FeatureMap, default_layer, maps_of
 from napari_cardioxai.attribution.registry import METHODS
 from napari_cardioxai.attribution.relevance import Tracer
+from napari_cardioxai.attribution.targets import Target
 
 _OTHER_ACTIVATIONS = frozenset(
     {"leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "tanh"}
@@ -123,7 +124,7 @@ def inspect_network(model: nn.Module, inputs: Tensor) -> NetworkFacts:
 
 
 def check_methods(
-    model: nn.Module, inputs: Tensor, *, layer: str | None = None
+    model: nn.Module, inputs: Tensor, *, layer: str | None = None, target: Target | None = None
 ) -> dict[str, Verdict]:
     """A verdict on every method of the registry for a network and an input like these.
 
@@ -133,12 +134,19 @@ def check_methods(
         As for `inspect_network`.
     layer
         That class activation maps would use; None: the default one.
+    target
+        What is to be explained; None: something that every method can.
     """
-    return judge(inspect_network(model, inputs), tuple(inputs.shape[2:]), layer=layer)
+    facts = inspect_network(model, inputs)
+    return judge(facts, tuple(inputs.shape[2:]), layer=layer, target=target)
 
 
 def judge(
-    facts: NetworkFacts, shape: Sequence[int], *, layer: str | None = None
+    facts: NetworkFacts,
+    shape: Sequence[int],
+    *,
+    layer: str | None = None,
+    target: Target | None = None,
 ) -> dict[str, Verdict]:
     """Verdicts from what is known about a network.
 
@@ -148,10 +156,16 @@ def judge(
         Of the network.
     shape
         Spatial shape of the input.
-    layer
+    layer, target
         As for `check_methods`.
     """
-    return {name: _verdict(name, facts, shape, layer) for name in METHODS}
+    found = {name: _verdict(name, facts, shape, layer) for name in METHODS}
+    if target is not None and not target.linear:
+        reason = f"The {target.text} is no sum of the network's outputs; explain a logit instead."
+        for name, entry in METHODS.items():
+            if entry.family == "relevance":
+                found[name] = Verdict(name, False, reason)
+    return found
 
 
 def _verdict(name: str, facts: NetworkFacts, shape: Sequence[int], layer: str | None) -> Verdict:

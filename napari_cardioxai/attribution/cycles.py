@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.attribution.latent import FramesToLogits, memberships
-from napari_cardioxai.attribution.subjects import Places, Subject, mask_or_none
+from napari_cardioxai.attribution.subjects import Places, Question, Subject, mask_or_none
 from napari_cardioxai.attribution.targets import Target
+from napari_cardioxai.bundles.card import LatentCard
 from napari_cardioxai.bundles.latent import LatentClassifier
-from napari_cardioxai.cohorts.normalisation import CineTransform, normalise_labels
+from napari_cardioxai.cohorts.normalisation import (
+    CineTransform,
+    normalise_labels,
+    normalise_pictures,
+)
 from napari_cardioxai.cohorts.sequences import why_unfit
 from napari_cardioxai.errors import AttributionError, BundleError, CohortError
 
@@ -48,50 +53,57 @@ class HeartLogit(Target):
         return self.sign * output[:, self.index]
 
 
-def heart_targets(classifier: LatentClassifier) -> tuple[str, ...]:
-    """Names of what can be explained of a latent classifier: its classes, then its concepts."""
-    return (*reversed(classifier.card.classes), *(c.name for c in classifier.card.concepts))
+def heart_targets(card: LatentCard) -> dict[str, tuple[str, ...]]:
+    """Names of what can be explained of a latent classifier, by what they are."""
+    return {
+        "class": tuple(reversed(card.classes)),
+        "concept": tuple(concept.name for concept in card.concepts),
+    }
 
 
-def cycle_of(
-    labels: Labels,
-    classifier: LatentClassifier,
-    *,
-    target: str | None = None,
-    truth: NDArray | None = None,
-) -> Subject:
-    """A labelled cycle as a latent classifier reads it: memberships of every pixel.
+def cycle_of(classifier: LatentClassifier, question: Question) -> Subject:
+    """A labelled cycle as a latent classifier reads it.
+
+    A model of labels is explained on the memberships of every pixel, a model
+    of images on the intensities at the place that the labels name.
 
     Parameters
     ----------
-    labels
-        A whole cycle of a short-axis stack.
     classifier
-        A loaded bundle that reads labels.
-    target
-        One of `heart_targets`, in any case; None: the class that it decides for.
-    truth
-        True where the evidence should lie, on the grid of the labels, shape (t or 1, z, y, x).
+        A loaded bundle.
+    question
+        With labels of a whole cycle of a short-axis stack, and for a model of
+        images with the scan that was labelled; the target is one of
+        `heart_targets`, in any case, or None for the class that it decides
+        for. Frames and slices are those that the model reads.
 
     Raises
     ------
     CohortError
         When the labels do not fit the model.
     BundleError
-        When the model reads images.
+        When the model reads images and there is no scan.
     AttributionError
         When it has no such target.
     """
-    if classifier.network.reads != "labels":
-        raise BundleError(f"{classifier.card.name} reads images and cannot be explained on labels.")
+    labels, truth = question.labels, question.truth
+    assert labels is not None, "checked at the door"
+    reads_images = classifier.network.reads == "images"
+    if reads_images and question.scan is None:
+        raise BundleError(f"{classifier.card.name} reads images; give the scan beside its labels.")
     if fault := why_unfit(labels):
         raise CohortError(f"these labels cannot be classified: {fault}")
-    cine = normalise_labels(labels, classifier.spec)
-    inputs = memberships(torch.from_numpy(cine.data[None])).to(classifier.device)
+    if reads_images:
+        assert question.scan is not None
+        cine = normalise_pictures(np.asarray(question.scan.data), labels, classifier.spec)
+        inputs = torch.from_numpy(cine.data[None, None]).float().to(classifier.device)
+    else:
+        cine = normalise_labels(labels, classifier.spec)
+        inputs = memberships(torch.from_numpy(cine.data[None])).to(classifier.device)
     model = FramesToLogits(classifier.network)
     with torch.inference_mode():
         logits = model(inputs)[0]
-    aim = _heart_target(classifier, target, logits)
+    aim = _heart_target(classifier, question.target, logits)
     # PIC asks for the answer that is given; the other one has no probability to lose.
     for_it = float(logits[aim.index]) * aim.sign > 0
     transform = cine.transform
@@ -113,15 +125,15 @@ def cycle_of(
         model=model,
         inputs=inputs,
         target=aim,
-        baseline="background",
-        scored_against="background",
+        baseline="zero" if reads_images else "background",
+        scored_against="blur" if reads_images else "background",
         spacing_mm=(None, slices_mm, pixel, pixel),
         scored=0,
         truth=mask_or_none(inside),
         truth_text="the given mask" if truth is not None else "",
         probability=probability if for_it else None,
         right=right if for_it else None,
-        has_detail=False,
+        has_detail=reads_images,
         geometry=labels.geometry,
         frame_times_ms=labels.frame_times_ms,
         cycle_ms=labels.cycle_ms,
@@ -176,7 +188,7 @@ def _heart_target(classifier: LatentClassifier, target: str | None, logits: Tens
             return HeartLogit(k, 1, name)
     raise AttributionError(
         f"{classifier.card.name} has no target {target!r}; it has "
-        f"{', '.join(heart_targets(classifier))}."
+        f"{', '.join(chain(*heart_targets(classifier.card).values()))}."
     )
 
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_cardioxai.attribution.base import Explanation, Method
-from napari_cardioxai.attribution.baselines import KINDS, Baselines, resolve_baselines
-from napari_cardioxai.attribution.blur import blurred, default_sigma_mm
-from napari_cardioxai.attribution.checks import check_methods
-from napari_cardioxai.attribution.job import Job
+from napari_cardioxai.attribution.baselines import KINDS, Baselines
+from napari_cardioxai.attribution.checks import NetworkFacts, Verdict, inspect_network, judge
 from napari_cardioxai.attribution.peak_memory import peak_memory
 from napari_cardioxai.attribution.registry import METHODS, make_method
+from napari_cardioxai.attribution.scores.bench import STAGES, Bench
+from napari_cardioxai.attribution.scores.controls import CONTROLS
 from napari_cardioxai.attribution.scores.evidence import Kind, evidence_of, kind_of
-from napari_cardioxai.attribution.scores.randomisation import Randomisation, randomise_parameters
-from napari_cardioxai.attribution.scores.sensitivity import max_sensitivity
-from napari_cardioxai.attribution.scores.table import Case, MapScores, score_controls, score_map
+from napari_cardioxai.attribution.scores.randomisation import Randomisation
+from napari_cardioxai.attribution.scores.table import MapScores, score_controls, score_map
 from napari_cardioxai.attribution.scores.verdict import Judgement, judge_map
+from napari_cardioxai.attribution.stages import Stages
 from napari_cardioxai.attribution.subjects import Places, Subject
 from napari_cardioxai.attribution.summary import (
     Summary,
@@ -45,8 +44,6 @@ Depth = Literal["none", "quick", "full"]
 once; or everything, and the weights layer after layer."""
 
 ALL = "all"
-_STAGES = 6  # of the cascade
-_BATCH = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +125,13 @@ class StudyMaps:
         "" when nothing was measured.
     summary
         Of the maps, on `places`; None without any.
-    regions
-        Of the summary; empty without an atlas.
-    regions_agreement
-        Kendall's W of the methods over the regions; None for one method or region.
     notes
         Sentences for the reader.
+    atlas, regions
+        Whose regions, and what the summary says of them; None and empty
+        without an atlas.
+    regions_agreement
+        Kendall's W of the methods over the regions; None for one method or region.
     """
 
     subject: Subject
@@ -142,9 +140,10 @@ class StudyMaps:
     controls: Mapping[str, Mapping[str, float]]
     scored_against: str
     summary: Summary | None
-    regions: tuple[RegionRow, ...]
-    regions_agreement: float | None
     notes: tuple[str, ...]
+    atlas: Atlas | None = None
+    regions: tuple[RegionRow, ...] = ()
+    regions_agreement: float | None = None
 
     @property
     def places(self) -> Places:
@@ -176,6 +175,32 @@ class StudyMaps:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Prospect:
+    """A subject whose network was looked at, before anything is explained.
+
+    Attributes
+    ----------
+    subject
+        What is to be explained.
+    facts
+        What one pass of its network told.
+    """
+
+    subject: Subject
+    facts: NetworkFacts
+
+    def verdicts(self, layer: str | None = None) -> dict[str, Verdict]:
+        """Which methods may be used, and why not; `layer` is that of class activation maps."""
+        shape = tuple(self.subject.inputs.shape[2:])
+        return judge(self.facts, shape, layer=layer, target=self.subject.target)
+
+
+def look_at(subject: Subject) -> Prospect:
+    """Find out what methods and layers there are for a subject; takes a pass or two."""
+    return Prospect(subject, inspect_network(subject.model, subject.inputs[:1]))
+
+
 def explain_subject(
     subject: Subject,
     methods: Sequence[str] = (ALL,),
@@ -194,7 +219,7 @@ def explain_subject(
     Parameters
     ----------
     subject
-        From `pictures.pictures_of` or `cycles.cycle_of`.
+        From `study.subject_of`.
     methods
         Names in the registry, or "all".
     baseline
@@ -224,19 +249,22 @@ def explain_subject(
         raise AttributionError(
             f"there is no baseline {baseline!r}; choose {', '.join(KINDS)}, or a number."
         )
-    on_progress(0, len(names), "looking at the network")
-    verdicts = check_methods(subject.model, subject.inputs[:1], layer=layer)
+    on_progress(0, 0, "looking at the network")
+    verdicts = look_at(subject).verdicts(layer)
     invalid = {name: verdicts[name].reason for name in names if not verdicts[name].valid}
     chosen = [name for name in names if name not in invalid]
     notes = {name: verdicts[name].reason for name in chosen if verdicts[name].reason}
-    bench = _Bench.of(subject, seed=seed, memory_mib=memory_mib) if depth != "none" else None
+    bench = Bench.of(subject, seed=seed, memory_mib=memory_mib) if depth != "none" else None
+    stages = Stages(on_progress, len(chosen) + (bench is not None))
+    rounds = 1 if bench is None else 2 + bench.rounds
     maps: dict[str, StudyMap] = {}
     for done, name in enumerate(chosen):
         given = dict((settings or {}).get(name, {}), memory_mib=memory_mib, seed=seed)
         if layer is not None and METHODS[name].uses_layer:
             given["layer"] = layer
         method = make_method(name, subject.model, **given)
-        step = _prefixed(on_progress, f"{done + 1} of {len(chosen)}, {METHODS[name].title}")
+        title = f"{done + 1} of {len(chosen)}, {METHODS[name].title}"
+        step = stages.begin(title, rounds=rounds)
         try:
             maps[name] = _one_map(
                 subject,
@@ -254,116 +282,59 @@ def explain_subject(
         raise AttributionError(f"none of the methods can explain this: {first}")
     controls = {}
     if bench is not None:
-        step = _prefixed(on_progress, "controls")
+        step = stages.begin("controls", rounds=len(CONTROLS) * bench.rounds)
         scored = score_controls(bench.case, seed=seed, on_progress=step)
         controls = {name: one.values for name, one in scored.items()}
         maps = {name: _judged(one, controls) for name, one in maps.items()}
     on_progress(0, 0, "summary")
-    summary, regions, agreement = _together(subject, maps, atlas, seed=seed)
-    return StudyMaps(
+    result = StudyMaps(
         subject=subject,
         maps=maps,
         invalid=invalid,
         controls=controls,
         scored_against="" if bench is None else bench.case.baseline_text,
-        summary=summary,
-        regions=regions,
-        regions_agreement=agreement,
-        notes=(*subject.notes, *(() if atlas is None else atlas.notes)),
+        summary=_summary(subject, maps),
+        notes=subject.notes,
     )
+    return result if atlas is None else with_regions(result, atlas, seed=seed)
 
 
-@dataclass(frozen=True, eq=False)
-class _Bench:
-    """The example whose maps are scored, and its target settled."""
+def with_regions(result: StudyMaps, atlas: Atlas, *, seed: int = 0) -> StudyMaps:
+    """The same maps with the table of these regions.
 
-    case: Case
-    job: Job
-    seed: int
-
-    @classmethod
-    def of(cls, subject: Subject, *, seed: int, memory_mib: float) -> _Bench:
-        image = subject.inputs[subject.scored : subject.scored + 1]
-        generator = torch.Generator().manual_seed(seed)
-        job = Job.begin(
-            subject.model,
-            image,
-            subject.target,
-            baselines=subject.scored_against,
-            spacing_mm=subject.spacing_mm,
-            generator=generator,
-            on_progress=silent,
-            memory_mib=memory_mib,
-        )
-        against = resolve_baselines(
-            subject.scored_against, image, spacing_mm=subject.spacing_mm, generator=generator
-        )
-        blurry = None
-        if subject.has_detail:
-            sigma_mm = default_sigma_mm(image.shape[2:], subject.spacing_mm)
-            blurry = blurred(image, sigma_mm, spacing_mm=subject.spacing_mm, edges="reflect")[0]
-
-        def forward(x: Tensor) -> Tensor:
-            return job.values_of(x, torch.zeros(len(x), dtype=torch.long, device=x.device))
-
-        case = Case(
-            image=image[0],
-            forward=forward,
-            baseline=against.values[0][0],
-            baseline_text=against.text,
-            blurred=blurry,
-            spacing_mm=subject.spacing_mm,
-            truth=subject.truth,
-            truth_text=subject.truth_text,
-            probability=subject.probability,
-            right=subject.right,
-            rows=_BATCH,
-        )
-        return cls(case, job, seed)
-
-    def randomised(
-        self, method: Method, baseline: Baselines, *, stages: int, on_progress: Progress
-    ) -> Randomisation:
-        """How the method's map changes with the weights."""
-        kind = kind_of(method.name)
-        explain = self._explainer(method, baseline)
-
-        def evidence(model: nn.Module) -> NDArray:
-            return evidence_of(explain(self.job.inputs, model)[0], kind)
-
-        return randomise_parameters(
-            evidence,
-            method.model,
-            generator=torch.Generator().manual_seed(self.seed),
-            stages=stages,
-            on_progress=on_progress,
-        )
-
-    def sensitivity(self, method: Method, baseline: Baselines, *, on_progress: Progress) -> float:
-        """How far the method's map moves with a little noise."""
-        explain = self._explainer(method, baseline)
-        return max_sensitivity(
-            lambda x: explain(x, method.model),
-            self.case.image,
-            generator=torch.Generator().manual_seed(self.seed),
-            samples=_STAGES,
-            on_progress=on_progress,
-        )
-
-    def _explainer(
-        self, method: Method, baseline: Baselines
-    ) -> Callable[[Tensor, nn.Module], Tensor]:
-        cheaper: dict[str, Any] = {}
-        if {"steps", "most_steps"} <= {one.name for one in fields(method)}:
-            # A rank correlation needs no more steps than the method begins with.
-            cheaper["most_steps"] = method.settings()["steps"]
-
-        def explain(x: Tensor, model: nn.Module) -> Tensor:
-            return replace(method, model=model, **cheaper).attribute(
-                x, self.job.target, baselines=baseline, spacing_mm=self.job.spacing_mm
-            )
-
-        return explain
+    Parameters
+    ----------
+    result
+        From `explain_subject`.
+    atlas
+        On the grid of the scan.
+    seed
+        Of the intervals.
+    """
+    subject, summary = result.subject, result.summary
+    assert summary is not None, "there is a map"
+    used = {name: one for name, one in result.maps.items() if summary.weights[name] > 0}
+    stacked = np.stack(list(_scaled(subject, used).values()))
+    regions = subject.places.cut(atlas.data)
+    rows = region_table(
+        stacked,
+        regions,
+        atlas.names,
+        weights=np.array([summary.weights[name] for name in used]),
+        rng=np.random.default_rng(seed),
+    )
+    agreement = None
+    means = region_means(stacked, regions, atlas.names)
+    if len(used) > 1 and means.shape[1] > 1:
+        found = kendalls_w(means)
+        agreement = found if np.isfinite(found) else None
+    return replace(
+        result,
+        atlas=atlas,
+        regions=rows,
+        regions_agreement=agreement,
+        notes=(*subject.notes, *atlas.notes),
+    )
 
 
 def _one_map(
@@ -371,7 +342,7 @@ def _one_map(
     method: Method,
     *,
     baseline: Baselines,
-    bench: _Bench | None,
+    bench: Bench | None,
     depth: Depth,
     notes: tuple[str, ...],
     on_progress: Progress,
@@ -404,7 +375,7 @@ def _one_map(
             randomisation = bench.randomised(
                 method,
                 baseline,
-                stages=_STAGES if depth == "full" else 1,
+                stages=STAGES if depth == "full" else 1,
                 on_progress=on_progress,
             )
             scores["randomised"] = randomisation.final
@@ -417,6 +388,8 @@ def _one_map(
                 )
             except AttributionError as error:
                 remarks.append(f"No max-sensitivity: {error}")
+    if not bool(said.heat.any()):
+        remarks.append("The map is zero everywhere: nothing that it reads speaks for the target.")
     return StudyMap(
         method=method.name,
         title=METHODS[method.name].title,
@@ -444,11 +417,9 @@ def _judged(one: StudyMap, controls: Mapping[str, Mapping[str, float]]) -> Study
     return replace(one, judgement=judge_map(one.scores, controls))
 
 
-def _together(
-    subject: Subject, maps: Mapping[str, StudyMap], atlas: Atlas | None, *, seed: int
-) -> tuple[Summary, tuple[RegionRow, ...], float | None]:
-    """The summary at the subject's places, its regions, and how far methods agree over these."""
-    scaled = {
+def _scaled(subject: Subject, maps: Mapping[str, StudyMap]) -> dict[str, NDArray]:
+    """What speaks for the target, on one scale for all methods, at the subject's places."""
+    return {
         name: subject.to_scan(
             np.stack(
                 [
@@ -459,6 +430,9 @@ def _together(
         )
         for name, one in maps.items()
     }
+
+
+def _summary(subject: Subject, maps: Mapping[str, StudyMap]) -> Summary:
     failed = [
         n for n, one in maps.items() if one.judgement is not None and not one.judgement.passes
     ]
@@ -466,25 +440,7 @@ def _together(
     if any(one.curves is not None for one in maps.values()):
         faithful = {name: one.scores.get("faithfulness", 0.0) for name, one in maps.items()}
         weights = method_weights(faithful, failed=failed)
-    summary = summarise(scaled, weights)
-    if atlas is None:
-        return summary, (), None
-    used = [name for name in maps if summary.weights[name] > 0]
-    stacked = np.stack([scaled[name] for name in used])
-    regions = subject.places.cut(atlas.data)
-    rows = region_table(
-        stacked,
-        regions,
-        atlas.names,
-        weights=np.array([summary.weights[name] for name in used]),
-        rng=np.random.default_rng(seed),
-    )
-    agreement = None
-    means = region_means(stacked, regions, atlas.names)
-    if len(used) > 1 and means.shape[1] > 1:
-        found = kendalls_w(means)
-        agreement = found if np.isfinite(found) else None
-    return summary, rows, agreement
+    return summarise(_scaled(subject, maps), weights)
 
 
 def _names(methods: Sequence[str]) -> list[str]:
@@ -494,13 +450,6 @@ def _names(methods: Sequence[str]) -> list[str]:
         what = f"there is no method {unknown[0]!r}" if unknown else "no method was named"
         raise AttributionError(f"{what}; choose {ALL}, or some of {', '.join(METHODS)}.")
     return [name for name in METHODS if ALL in methods or name in methods]
-
-
-def _prefixed(on_progress: Progress, title: str) -> Progress:
-    def report(done: int, total: int, what: str) -> None:
-        on_progress(done, total, f"{title}: {what}")
-
-    return report
 
 
 def _curves(measured: MapScores) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ _WORKING_SET_MIB = 64.0
 _FEWEST_ROWS = 4
 
 T = TypeVar("T")
+
+_MEASURED: WeakKeyDictionary[nn.Module, dict[tuple, int]] = WeakKeyDictionary()
+"""Bytes of one row's pass, by network and kind of input; a stale entry costs time, never a result."""
 
 
 @dataclass(eq=False)
@@ -46,6 +50,11 @@ class Job:
     missed, to_share
         Per example: what the sum of the map misses of what there was to share
         out, and that; None until a method has measured it.
+    adds_up
+        Whether anybody asks how far the map is from adding up; False saves the
+        passes that would tell.
+    copies
+        How many times the examples stand in `inputs`, all of them each time.
     """
 
     original: nn.Module
@@ -61,6 +70,8 @@ class Job:
     missed: Tensor | None = None
     to_share: Tensor | None = None
     rows_per_pass: int | None = None
+    adds_up: bool = True
+    copies: int = 1
 
     @classmethod
     def begin(
@@ -136,16 +147,34 @@ class Job:
             return None
         return float((100 * self.missed.abs() / self.to_share.abs().clamp_min(1e-12)).max())
 
-    def for_inputs(self, inputs: Tensor, *, on_progress: Progress) -> Job:
-        """The same job for changed inputs, compared with the same baseline; its notes are its own."""
+    def for_copies(self, inputs: Tensor, *, on_progress: Progress) -> Job:
+        """The same job for changed copies of the examples, whose maps need not add up.
+
+        Each copy is compared with its example's baseline where that is settled;
+        the notes are the new job's own.
+
+        Parameters
+        ----------
+        inputs
+            Shape (copies * b, c, *spatial), copy after copy.
+        on_progress
+            Of the new job.
+        """
+        copies = len(inputs) // len(self.inputs)
+        choice = self.baseline_choice
+        if isinstance(choice, Baseline):
+            times = (copies, *(1,) * (inputs.ndim - 1))
+            choice = Baseline(choice.text, tuple(v.repeat(times) for v in choice.values))
         return replace(
             self,
             inputs=inputs,
-            baseline_choice=self.__dict__.get("baseline", self.baseline_choice),
+            baseline_choice=choice,
             on_progress=on_progress,
             notes=[],
             missed=None,
             to_share=None,
+            adds_up=False,
+            copies=copies * self.copies,
         )
 
     def note(self, sentence: str) -> None:
@@ -156,7 +185,17 @@ class Job:
     def scalar(self, x: Tensor, rows: Tensor) -> Tensor:
         """The number to explain, (n, c, *spatial) to (n,); `rows` says whose input each is."""
         # The network may work in place on what it is given.
-        return self.target(self.network(x.clone()), rows)
+        return self.target(self.network(x.clone()), rows % (len(self.inputs) // self.copies))
+
+    def above(self, other: Tensor) -> Tensor:
+        """By how much the number for the inputs exceeds that for others of their shape, (b,)."""
+        rows = self.all_rows
+        if "value" in self.__dict__:
+            return self.value - self.values_of(other, rows)
+        # In one pass: a single small volume takes longer than several at once.
+        both = self.values_of(torch.cat([self.inputs, other]), rows.repeat(2))
+        self.value, below = both[: len(rows)], both[len(rows) :]
+        return self.value - below
 
     def values_of(self, x: Tensor, rows: Tensor) -> Tensor:
         """As `scalar`, outside of any graph and in passes that fit into memory."""
@@ -214,7 +253,9 @@ class Job:
         while first < total:
             if what:
                 self.on_progress(first, total, what)
-            part = slice(first, min(first + step, total))
+            # Alike in size: a last pass of one row would cost as much as a full one.
+            passes = math.ceil((total - first) / step)
+            part = slice(first, first + math.ceil((total - first) / passes))
             try:
                 result = run(part)
             except torch.OutOfMemoryError as error:
@@ -238,13 +279,22 @@ class Job:
         if total <= 1:
             return 1
         if self.rows_per_pass is None:
-            per_row = _bytes_of_a_pass(self)
+            per_row = self._bytes_per_row()
             rows = self.memory_mib * _MIB / max(per_row, 1)
             if self.inputs.device.type == "cpu":
                 # More than a processor's cache holds at once makes every row slower.
                 rows = min(rows, max(_FEWEST_ROWS, _WORKING_SET_MIB * _MIB / max(per_row, 1)))
             self.rows_per_pass = max(1, math.floor(rows))
         return min(self.rows_per_pass, total)
+
+    def _bytes_per_row(self) -> int:
+        """Measured once for a network and inputs of a kind: the pass costs as much as a map of some methods."""
+        known = _MEASURED.setdefault(self.original, {})
+        x = self.inputs
+        kind = (tuple(x.shape[1:]), x.dtype, str(x.device), type(self.target))
+        if kind not in known:
+            known[kind] = _bytes_of_a_pass(self)
+        return known[kind]
 
     def module(self, layer: str | nn.Module) -> tuple[str, nn.Module]:
         """The private twin of a layer of the user's network, and its name.

@@ -333,6 +333,8 @@ def _grid(
     axes = outputs[0].ndim - 2
     if not 1 <= axes <= min(3, len(shape)):
         return None
+    if axes == 1 < len(shape):
+        return None  # a list of features over frames, such as a linear layer's, is no grid
     grid = tuple(outputs[0].shape[2:])
     if any(tuple(o.shape[1:]) != tuple(outputs[0].shape[1:]) for o in outputs):
         return None

@@ -61,7 +61,7 @@ class Regions:
 
 
 def oversegmentations(
-    image: NDArray, *, spacing_mm: Sequence[float | None]
+    image: NDArray, *, spacing_mm: Sequence[float | None], counts: Sequence[int] = SUPERVOXELS
 ) -> list[NDArray[np.int32]]:
     """Cut an image into regions, on several scales.
 
@@ -76,6 +76,9 @@ def oversegmentations(
         Shape (c, *spatial) with one to four spatial axes.
     spacing_mm
         One entry a spatial axis, None for an axis that is no length.
+    counts
+        Supervoxels of each scale, of each slice of a cine of several; pictures
+        take no notice.
 
     Returns
     -------
@@ -86,13 +89,13 @@ def oversegmentations(
     flat = image.reshape(len(image), *(shape[k] for k in axes))
     steps = [spacing_mm[k] for k in axes]
     if len(axes) < 2:
-        cut = [_lines(shape, count) for count in SUPERVOXELS]
+        cut = [_lines(shape, count) for count in counts]
     elif len(axes) == 2 and all(step is not None for step in steps):
         cut = pictures(flat)
     elif len(axes) <= 3:
-        cut = [supervoxels(flat, count=n, spacing_mm=steps) for n in SUPERVOXELS]
+        cut = [supervoxels(flat, count=n, spacing_mm=steps) for n in counts]
     else:
-        cut = _slice_by_slice(flat, spacing_mm=steps)
+        cut = _slice_by_slice(flat, spacing_mm=steps, counts=counts)
     return [labels.reshape(shape) for labels in cut]
 
 
@@ -213,12 +216,12 @@ def _grown(
 
 
 def _slice_by_slice(
-    image: NDArray, *, spacing_mm: Sequence[float | None]
+    image: NDArray, *, spacing_mm: Sequence[float | None], counts: Sequence[int]
 ) -> list[NDArray[np.int32]]:
     """Regions of (c, t, z, y, x), each slice (t, y, x) on its own."""
     steps = [spacing_mm[0], *spacing_mm[2:]]
     cut = []
-    for count in SUPERVOXELS:
+    for count in counts:
         labels = np.empty(image.shape[1:], np.int32)
         first = 0
         for z in range(image.shape[2]):

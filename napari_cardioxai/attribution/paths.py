@@ -60,7 +60,7 @@ class IntegratedGradients(Method):
     def _heat(self, job: Job) -> Tensor:
         return averaged_over_baselines(job, self._from)
 
-    def _from(self, job: Job, baseline: Tensor, to_share: Tensor) -> Tensor:
+    def _from(self, job: Job, baseline: Tensor, to_share: Tensor | None) -> Tensor:
         ways = job.inputs - baseline
 
         def round_of(steps: int, examples: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ class GuidedIntegratedGradients(Method):
     def _heat(self, job: Job) -> Tensor:
         return averaged_over_baselines(job, self._from)
 
-    def _from(self, job: Job, baseline: Tensor, to_share: Tensor) -> Tensor:
+    def _from(self, job: Job, baseline: Tensor, to_share: Tensor | None) -> Tensor:
         walks = [
             _GuidedWalk(
                 x.flatten(),
@@ -225,8 +225,7 @@ class BlurIntegratedGradients(Method):
             job.on_progress(steps, steps, what)
             return total
 
-        blurry = at(1.0, job.all_rows)
-        to_share = job.value - job.values_of(blurry, job.all_rows)
+        to_share = job.above(at(1.0, job.all_rows)) if job.adds_up else None
         heat = doubled_until_complete(
             job,
             round_of,
@@ -235,7 +234,8 @@ class BlurIntegratedGradients(Method):
             most_steps=self.most_steps,
             tolerance_percent=self.tolerance_percent,
         )
-        job.to_share, job.missed = to_share, heat.flatten(1).sum(1) - to_share
+        if to_share is not None:
+            job.to_share, job.missed = to_share, heat.flatten(1).sum(1) - to_share
         return heat
 
     def _baseline_text(self, job: Job) -> str:
@@ -243,7 +243,9 @@ class BlurIntegratedGradients(Method):
         return f"the input blurred by {widest:.3g} mm"
 
 
-def averaged_over_baselines(job: Job, method: Callable[[Job, Tensor, Tensor], Tensor]) -> Tensor:
+def averaged_over_baselines(
+    job: Job, method: Callable[[Job, Tensor, Tensor | None], Tensor]
+) -> Tensor:
     """The mean map over the job's baselines, and how far it is from complete.
 
     Parameters
@@ -251,16 +253,18 @@ def averaged_over_baselines(job: Job, method: Callable[[Job, Tensor, Tensor], Te
     job
         The explanation under way.
     method
-        Takes the job, a baseline (b, c, *spatial) and what is to be shared out
-        (b,), and gives a map.
+        Takes the job, a baseline (b, c, *spatial) and what is to be shared out,
+        (b,) or None when nobody asks, and gives a map.
     """
     heat = torch.zeros_like(job.inputs)
-    shared = torch.zeros_like(job.value)
+    shared = torch.zeros(len(heat), dtype=heat.dtype, device=heat.device)
     for baseline in job.baseline.values:
-        to_share = job.value - job.values_of(baseline, job.all_rows)
+        to_share = job.above(baseline) if job.adds_up else None
         heat += method(job, baseline, to_share) / len(job.baseline.values)
-        shared += to_share / len(job.baseline.values)
-    job.to_share, job.missed = shared, heat.flatten(1).sum(1) - shared
+        if to_share is not None:
+            shared = shared + to_share / len(job.baseline.values)
+    if job.adds_up:
+        job.to_share, job.missed = shared, heat.flatten(1).sum(1) - shared
     return heat
 
 
@@ -268,7 +272,7 @@ def doubled_until_complete(
     job: Job,
     round_of: Callable[[int, Tensor], Tensor],
     *,
-    to_share: Tensor,
+    to_share: Tensor | None,
     steps: int,
     most_steps: int,
     tolerance_percent: float,
@@ -282,7 +286,7 @@ def doubled_until_complete(
     round_of
         Takes a number of steps and the indices of examples, and gives their maps.
     to_share
-        What each example's map must sum to, shape (b,).
+        What each example's map must sum to, shape (b,); None: nobody asks.
     steps, most_steps, tolerance_percent
         First and last number of steps, and when to stop.
     """
@@ -290,12 +294,14 @@ def doubled_until_complete(
     open_examples = job.all_rows
     while True:
         heat[open_examples] = round_of(steps, open_examples)
+        if to_share is None or tolerance_percent == 0:
+            return heat
         missed = heat.flatten(1).double().sum(1) - to_share
         # Where there is next to nothing to share out, percent of it mean nothing.
         floor = 1e-4 * (1 + job.value.abs())
         wide = missed.abs() > tolerance_percent / 100 * torch.maximum(to_share.abs(), floor)
         open_examples = wide.nonzero()[:, 0]
-        if tolerance_percent == 0 or len(open_examples) == 0:
+        if len(open_examples) == 0:
             return heat
         if 2 * steps > most_steps:
             job.note(
@@ -307,8 +313,10 @@ def doubled_until_complete(
         steps *= 2
 
 
-def note_completeness(job: Job, heat: Tensor, to_share: Tensor) -> None:
+def note_completeness(job: Job, heat: Tensor, to_share: Tensor | None) -> None:
     """Say so when a map whose steps are fixed misses its sum by more than 5 %."""
+    if to_share is None:
+        return
     missed = (heat.flatten(1).sum(1) - to_share).abs()
     percent = float((100 * missed / to_share.abs().clamp_min(1e-12)).max())
     if percent > 5:

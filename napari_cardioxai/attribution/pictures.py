@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from itertools import chain
 
 import numpy as np
 import torch
@@ -12,8 +12,15 @@ from torch import Tensor, nn
 
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.attribution.scores.evidence import Forward
-from napari_cardioxai.attribution.subjects import Places, Subject, mask_or_none
+from napari_cardioxai.attribution.subjects import (
+    Indices,
+    Places,
+    Question,
+    Subject,
+    mask_or_none,
+)
 from napari_cardioxai.attribution.targets import StructureLogit, StructureVolume, Target
+from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.bundles.segmenter import BATCH, PicturesToLogits, Segmenter, View
 from napari_cardioxai.cohorts.slices import normalise
 from napari_cardioxai.errors import AttributionError
@@ -25,43 +32,25 @@ LOGIT = " logit"
 _SHORT_NAMES = {"lv": 1, "myo": 2, "rv": 3}
 
 
-def structure_targets(segmenter: Segmenter) -> tuple[str, ...]:
-    """Names of what can be explained of a segmenter: volumes, then logits."""
-    names = [STRUCTURE_NAMES[s] for s in sorted(segmenter.card.structures.values())]
-    return (*names, *(name + LOGIT for name in names))
+def structure_targets(card: SegmenterCard) -> dict[str, tuple[str, ...]]:
+    """Names of what can be explained of a segmenter, by what they are."""
+    names = tuple(STRUCTURE_NAMES[s] for s in sorted(card.structures.values()))
+    return {"volume": names, "logit": tuple(name + LOGIT for name in names)}
 
 
-def pictures_of(
-    scan: Scan,
-    segmenter: Segmenter,
-    *,
-    target: str | None = None,
-    frames: tuple[int, ...] | Literal["all"] = (0,),
-    slices: tuple[int, ...] | Literal["all"] | None = None,
-    labels: Labels | None = None,
-    truth: NDArray | None = None,
-) -> Subject:
+def pictures_of(segmenter: Segmenter, question: Question) -> Subject:
     """Pictures of a scan as a segmenter reads them, each an example.
 
     Parameters
     ----------
-    scan
-        Any kind of series.
     segmenter
         A loaded bundle.
-    target
-        One of `structure_targets`, in any case, or "LV", "MYO", "RV"; None: the
-        volume of the first.
-    frames
-        Indices.
-    slices
-        Indices; None: the one in which the network finds most of the
-        structure in the first of the frames.
-    labels
-        On the scan's grid, for regions and, without `truth`, for where the
-        structure is; None: what the network finds.
-    truth
-        True where the evidence should lie, shape (t or 1, z, y, x).
+    question
+        With any kind of scan. The target is one of `structure_targets`, in any
+        case, or "LV", "MYO", "RV", or None for the volume of the first. Without
+        slices it is the one in which the network finds most of the structure
+        in the first of the frames. Without labels regions are what the network
+        finds, and without truth the structure is where the labels say.
 
     Raises
     ------
@@ -69,16 +58,19 @@ def pictures_of(
         When the target, a frame or a slice does not exist, or the network
         finds the structure in none of the pictures.
     """
-    aim = _Aim.named(target, segmenter)
+    scan, labels, truth = question.scan, question.labels, question.truth
+    assert scan is not None, "checked at the door"
+    aim = _Aim.named(question.target, segmenter)
     looked = _Looked.of(scan, segmenter)
     count, depth = scan.data.shape[:2]
-    times = _checked(frames, count, "frame")
+    times = _checked(question.frames, count, "frame")
     found = np.zeros(scan.data.shape, np.uint8)
     # One frame of the whole stack tells the wall's segments, and where most of the structure is.
     stack = Places(scan.data.shape, times[:1], tuple(range(depth)))
     seen = looked.structures(looked.logits(looked.pictures(stack.slices, stack.frames)))
     found[times[0]] = looked.on_scan(seen, stack)[0]
-    chosen = (aim.largest(seen),) if slices is None else _checked(slices, depth, "slice")
+    wanted = question.slices
+    chosen = (aim.largest(seen),) if wanted is None else _checked(wanted, depth, "slice")
     places = Places(scan.data.shape, times, chosen)
     inputs = looked.pictures(places.slices, places.frames)
     logits = looked.logits(inputs)
@@ -142,7 +134,7 @@ class _Aim:
                 return cls(channel, structure, is_logit)
         raise AttributionError(
             f"{segmenter.card.name} has no target {target!r}; it has "
-            f"{', '.join(structure_targets(segmenter))}."
+            f"{', '.join(chain(*structure_targets(segmenter.card).values()))}."
         )
 
     @property
@@ -223,7 +215,7 @@ class _Looked:
         return part.reshape(-1, *part.shape[2:])
 
 
-def _checked(wanted: tuple[int, ...] | Literal["all"], count: int, what: str) -> tuple[int, ...]:
+def _checked(wanted: Indices, count: int, what: str) -> tuple[int, ...]:
     if wanted == "all":
         return tuple(range(count))
     for index in wanted:

@@ -10,8 +10,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from napari_cardioxai.attribution.base import Sign
+from napari_cardioxai.attribution.colours import overlaid
 from napari_cardioxai.attribution.explain import StudyMaps
+from napari_cardioxai.attribution.registry import METHODS
 from napari_cardioxai.attribution.scores.table import SCORES
 from napari_cardioxai.files import replacing_files_in
 from napari_cardioxai.progress import Progress, silent
@@ -21,11 +25,16 @@ SUMMARY = "summary"
 
 
 def write_maps(
-    result: StudyMaps, folder: Path, *, on_progress: Progress = silent
+    result: StudyMaps,
+    folder: Path,
+    *,
+    picture: NDArray | None = None,
+    on_progress: Progress = silent,
 ) -> tuple[Path, ...]:
     """Write `METHOD.nii.gz` and `summary.nii.gz` on the scan's own grid, and the tables.
 
-    The tables are `scores.csv` (methods and controls), `regions.csv`, and
+    Of a single `picture` (y, x) there are `METHOD.png` and `summary.png` too:
+    the maps on it. The tables are `scores.csv` (methods and controls), `regions.csv`, and
     `attribution.json` with all of it. All of them or, on error or cancel, none.
     Pictures that were not explained are zero.
 
@@ -43,10 +52,14 @@ def write_maps(
         for done, (name, one) in enumerate(result.maps.items()):
             on_progress(done, total, f"writing {name}")
             _write(beside / f"{name}.nii.gz", one.heat, result, f"{one.title}, research use only")
+            if picture is not None:
+                _draw(beside / f"{name}.png", picture, one.heat, METHODS[name].sign)
         on_progress(total - 2, total, "writing the summary")
         if result.summary is not None:
             text = "Summary of heat maps, research use only"
             _write(beside / f"{SUMMARY}.nii.gz", result.summary.heat, result, text)
+            if picture is not None:
+                _draw(beside / f"{SUMMARY}.png", picture, result.summary.heat, "positive")
         on_progress(total - 1, total, "writing tables")
         _write_csv(
             beside / "scores.csv", ("map", *SCORES, "seconds", "peak_mib", "verdict"), _rows(result)
@@ -72,6 +85,10 @@ def _write(path: Path, heat: NDArray, result: StudyMaps, text: str) -> None:
         dtype=np.float32,
         description=text.encode("ascii", "replace").decode("ascii")[:79],
     )
+
+
+def _draw(path: Path, picture: NDArray, heat: NDArray, sign: Sign) -> None:
+    Image.fromarray(overlaid(picture, heat[0, 0], sign)).save(path)
 
 
 def _rows(result: StudyMaps) -> Iterable[list[Any]]:

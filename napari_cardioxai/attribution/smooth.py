@@ -55,10 +55,15 @@ class Smoothed(Method):
         self._settle_baseline(job)
         scale = noise_scale(job.inputs, self.noise_percent)
         total = torch.zeros_like(job.inputs)
-        for k in range(self.samples):
-            noisy = job.inputs + scale * normal(job, len(job.inputs))
-            sample = job.for_inputs(noisy, on_progress=_part(job.on_progress, k, self.samples))
-            total += method._heat(sample)
+        examples = len(total)
+        # Copies share passes: steps that have to follow each other would otherwise go alone.
+        at_once = max(1, job.rows_at_once(self.samples * examples) // examples)
+        for first in range(0, self.samples, at_once):
+            copies = range(first, min(first + at_once, self.samples))
+            noisy = [job.inputs + scale * normal(job, examples) for _ in copies]
+            step = _part(job.on_progress, copies, self.samples)
+            sample = job.for_copies(torch.cat(noisy), on_progress=step)
+            total += method._heat(sample).unflatten(0, (len(copies), examples)).sum(0)
         return total / self.samples
 
     def _settle_baseline(self, job: Job) -> None:
@@ -151,11 +156,13 @@ class SmoothBlurGuided(Smoothed):
         return blur.text
 
 
-def _part(on_progress: Progress, copy: int, copies: int) -> Progress:
-    """Progress of one of several equal parts, as progress of the whole."""
+def _part(on_progress: Progress, copies: range, of: int) -> Progress:
+    """Progress of some of several equal parts, as progress of the whole."""
 
     def report(done: int, total: int, what: str) -> None:
-        share = 100 * done // total if total else 0
-        on_progress(100 * copy + share, 100 * copies, f"{what}, copy {copy + 1} of {copies}")
+        share = len(copies) * 100 * done // total if total else 0
+        on_progress(
+            100 * copies.start + share, 100 * of, f"{what}, copies up to {copies.stop} of {of}"
+        )
 
     return report

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,45 +14,133 @@ from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.attribution.baselines import Baselines
 from napari_cardioxai.attribution.cycles import cycle_of, heart_targets
 from napari_cardioxai.attribution.explain import ALL, Depth, StudyMaps, explain_subject
+from napari_cardioxai.attribution.images import class_targets, image_of
 from napari_cardioxai.attribution.pictures import pictures_of, structure_targets
-from napari_cardioxai.attribution.subjects import Subject
+from napari_cardioxai.attribution.subjects import Indices, Question, Subject
 from napari_cardioxai.attribution.summary_regions import Atlas, aha_atlas, structure_atlas
 from napari_cardioxai.bundles.bundle import find_bundle, load_card
+from napari_cardioxai.bundles.card import Card
+from napari_cardioxai.bundles.image_classifier import ImageClassifier
 from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.bundles.segmenter import Segmenter
 from napari_cardioxai.errors import AttributionError, MeasurementError
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.scan import Scan
 
-KINDS = ("segmenter", "latent-classifier")
-"""Kinds of models that can be explained here."""
-
+Reads = Literal["scan", "labels"]
 Regions = Literal["structures", "aha"]
 
 
-def kind_of_model(model: str | Path) -> str:
-    """One of `KINDS`.
+@dataclass(frozen=True)
+class ModelKind:
+    """How models of a kind are explained; everything after it knows no kinds.
 
-    Raises
-    ------
-    BundleError
-        When there is no such model.
-    AttributionError
-        When it is of another kind.
+    Attributes
+    ----------
+    reads
+        What of a study its models look at.
+    decides
+        Whether a model has an answer of its own that is explained when no
+        target is named.
+    targets
+        From a card alone: names of what can be explained, by what they are.
+    load
+        A bundle by its name or folder, and a device.
+    subject
+        From a loaded bundle and a question to what is explained.
     """
-    card = load_card(find_bundle(model))
+
+    reads: Reads
+    decides: bool
+    targets: Callable[[Any], Mapping[str, tuple[str, ...]]]
+    load: Callable[..., Any]
+    subject: Callable[[Any, Question], Subject]
+
+
+KINDS: Mapping[str, ModelKind] = {
+    "segmenter": ModelKind("scan", False, structure_targets, Segmenter.load, pictures_of),
+    "latent-classifier": ModelKind("labels", True, heart_targets, LatentClassifier.load, cycle_of),
+    "image-classifier": ModelKind("scan", True, class_targets, ImageClassifier.load, image_of),
+}
+"""Kinds of models that can be explained, by the name on their cards."""
+
+_WANTED: Mapping[Reads, str] = {
+    "scan": "a scan; give one",
+    "labels": "labels of a whole cycle; give them",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedModel:
+    """A bundle that is loaded to be explained.
+
+    Attributes
+    ----------
+    name
+        Its name or folder.
+    kind
+        How it is explained.
+    loaded
+        What `ModelKind.load` gave.
+    """
+
+    name: str
+    kind: ModelKind
+    loaded: Any
+
+    @classmethod
+    def load(cls, model: str | Path, *, device: str = "auto") -> ExplainedModel:
+        """Load a bundle of any kind.
+
+        Parameters
+        ----------
+        model
+            Name or folder.
+        device
+            "auto", "cpu", "cuda" or "mps".
+
+        Raises
+        ------
+        BundleError
+            When the bundle or the device cannot be had.
+        AttributionError
+            When nothing is known about its kind.
+        """
+        kind = kind_of_model(model)
+        return cls(str(model), kind, kind.load(model, device=device))
+
+    def subject(self, question: Question) -> Subject:
+        """What is explained of a study.
+
+        Raises
+        ------
+        CardioxaiError
+            When what the model reads is not given, or study, target and model
+            do not go together.
+        """
+        if getattr(question, self.kind.reads) is None:
+            raise AttributionError(f"{self.name} is explained on {_WANTED[self.kind.reads]}.")
+        return self.kind.subject(self.loaded, question)
+
+
+def kind_of_model(model: str | Path) -> ModelKind:
+    """How a model is explained, without loading its weights; errors as `ExplainedModel.load`."""
+    return kind_of_card(load_card(find_bundle(model)))
+
+
+def kind_of_card(card: Card) -> ModelKind:
+    """As `kind_of_model`, for a card that is loaded already."""
     if card.kind not in KINDS:
         raise AttributionError(
-            f"{card.name} is of the kind {card.kind}; maps can be made for {' and '.join(KINDS)}."
+            f"{card.name} is of the kind {card.kind}; maps can be made for {', '.join(KINDS)}."
         )
-    return card.kind
+    return KINDS[card.kind]
 
 
 def targets_of(model: str | Path) -> tuple[str, ...]:
     """What can be explained of a model, the default first where it is not the decision itself."""
-    if kind_of_model(model) == "segmenter":
-        return structure_targets(Segmenter.load(model, device="cpu"))
-    return heart_targets(LatentClassifier.load(model, device="cpu"))
+    card = load_card(find_bundle(model))
+    return tuple(chain(*kind_of_card(card).targets(card).values()))
 
 
 def subject_of(
@@ -59,8 +149,8 @@ def subject_of(
     scan: Scan | None = None,
     labels: Labels | None = None,
     target: str | None = None,
-    frames: tuple[int, ...] | Literal["all"] = (0,),
-    slices: tuple[int, ...] | Literal["all"] | None = None,
+    frames: Indices = (0,),
+    slices: Indices | None = None,
     truth: NDArray | None = None,
     device: str = "auto",
 ) -> Subject:
@@ -70,12 +160,8 @@ def subject_of(
     ----------
     model
         Name or folder of a bundle.
-    scan
-        For a segmenter.
-    labels
-        Of the scan; a latent classifier needs them.
-    target, frames, slices, truth
-        As for `pictures.pictures_of` and `cycles.cycle_of`.
+    scan, labels, target, frames, slices, truth
+        See `subjects.Question`.
     device
         "auto", "cpu", "cuda" or "mps".
 
@@ -84,22 +170,10 @@ def subject_of(
     AttributionError
         When the model is of another kind, or what it reads is not given.
     """
-    if kind_of_model(model) == "segmenter":
-        if scan is None:
-            raise AttributionError("a segmenter is explained on a scan; give one.")
-        return pictures_of(
-            scan,
-            Segmenter.load(model, device=device),
-            target=target,
-            frames=frames,
-            slices=slices,
-            labels=labels,
-            truth=truth,
-        )
-    if labels is None:
-        raise AttributionError("a latent classifier is explained on labels; give them.")
-    classifier = LatentClassifier.load(model, device=device)
-    return cycle_of(labels, classifier, target=target, truth=truth)
+    question = Question(
+        scan=scan, labels=labels, target=target, frames=frames, slices=slices, truth=truth
+    )
+    return ExplainedModel.load(model, device=device).subject(question)
 
 
 def explain_study(
@@ -109,8 +183,8 @@ def explain_study(
     scan: Scan | None = None,
     labels: Labels | None = None,
     target: str | None = None,
-    frames: tuple[int, ...] | Literal["all"] = (0,),
-    slices: tuple[int, ...] | Literal["all"] | None = None,
+    frames: Indices = (0,),
+    slices: Indices | None = None,
     truth: NDArray | None = None,
     baseline: Baselines = None,
     layer: str | None = None,
@@ -132,7 +206,8 @@ def explain_study(
         As for `explain.explain_subject`.
     regions
         Of the table: "structures", "aha", an atlas on the grid of the scan, or
-        None for the AHA segments where the labels show them and else the structures.
+        None for the AHA segments where the labels show them, else the
+        structures, and no table where nothing is labelled.
 
     Raises
     ------
@@ -156,7 +231,7 @@ def explain_study(
         baseline=baseline,
         layer=layer,
         depth=depth,
-        atlas=_atlas(regions, subject.labels),
+        atlas=atlas_of(regions, subject.labels),
         settings=settings,
         memory_mib=memory_mib,
         seed=seed,
@@ -164,9 +239,24 @@ def explain_study(
     )
 
 
-def _atlas(regions: Regions | Atlas | None, labels: Labels) -> Atlas:
+def atlas_of(regions: Regions | Atlas | None, labels: Labels | None) -> Atlas | None:
+    """Regions of the table, see `explain_study`.
+
+    Raises
+    ------
+    AttributionError
+        When they are to come from labels, and there are none.
+    MeasurementError
+        When segments were asked for and the labels do not show where the septum is.
+    """
     if isinstance(regions, Atlas):
         return regions
+    if labels is None:
+        if regions is None:
+            return None
+        raise AttributionError(
+            f"the regions {regions!r} come from labels; give labels, or an atlas."
+        )
     if regions == "structures":
         return structure_atlas(labels)
     try:

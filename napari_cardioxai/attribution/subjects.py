@@ -1,13 +1,14 @@
 """What is explained: a network with its input and target, and the way back to the scan.
 
-Methods and scores never know where an image came from; `pictures` and `cycles`
-make subjects from scans, labels and models.
+Methods and scores never know where an image came from; `pictures`, `cycles`
+and `images` make subjects from scans, labels and models.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,37 @@ from napari_cardioxai.attribution.baselines import Baselines
 from napari_cardioxai.attribution.scores.evidence import Forward
 from napari_cardioxai.attribution.targets import Target
 from napari_cardioxai.scans.geometry import Geometry
+from napari_cardioxai.scans.scan import Scan
+
+Indices = tuple[int, ...] | Literal["all"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Question:
+    """What of a study is to be explained; every kind of model takes from it what it reads.
+
+    Attributes
+    ----------
+    scan, labels
+        Of the study; which of them a kind of model needs is in `study.KINDS`.
+        Labels beside a scan are for regions and for where evidence should lie.
+    target
+        A structure, class or concept by its name; None: what the kind of
+        model takes by default.
+    frames, slices
+        Indices, where pictures are explained one by one; slices None: the one
+        with most of the structure.
+    truth
+        True where the evidence should lie, on the grid of the study, shape (t
+        or 1, z, y, x).
+    """
+
+    scan: Scan | None = None
+    labels: Labels | None = None
+    target: str | None = None
+    frames: Indices = (0,)
+    slices: Indices | None = None
+    truth: NDArray | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +110,7 @@ class Subject:
     to_scan
         Maps (b, *spatial) to (frames, slices, y, x).
     labels
-        On the scan's grid, for regions.
+        On the scan's grid, for regions; None where there are none.
     notes
         Sentences for the reader.
     """
@@ -100,7 +132,7 @@ class Subject:
     cycle_ms: float | None
     places: Places
     to_scan: Callable[[NDArray], NDArray]
-    labels: Labels
+    labels: Labels | None
     notes: tuple[str, ...] = ()
 
 

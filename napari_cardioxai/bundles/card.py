@@ -123,6 +123,8 @@ class SegmenterCard(Card):
             structures = {int(k): int(v) for k, v in values["structures"].items()}
         except (AttributeError, TypeError, ValueError) as error:
             raise BundleError(f"{where}: structures must map channels to labels.") from error
+        if values.get("views", 1) not in (1, 2):
+            raise BundleError(f"{where}: views must be 1 or 2, not {values['views']!r}.")
         return {**values, "structures": structures}
 
 
@@ -222,6 +224,8 @@ class ImageClassifierCard(Card):
         Names in the order of the logits.
     temperature
         Logits are divided by it (Guo et al. 2017).
+    split_column
+        Of the manifest, which says what it was not trained on; empty when unknown.
     seed
         Of the training.
     """
@@ -230,6 +234,7 @@ class ImageClassifierCard(Card):
     input: InputSpec
     classes: tuple[str, ...]
     temperature: float = 1.0
+    split_column: str = ""
     seed: int = 0
 
     @classmethod

@@ -36,9 +36,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_cardioxai.bundles.bundle import find_bundle, load_network, save_bundle
+from napari_cardioxai.bundles.bundle import (
+    find_bundle,
+    load_extras,
+    load_network,
+    save_bundle,
+)
 from napari_cardioxai.bundles.card import ImageClassifierCard
 from napari_cardioxai.bundles.devices import resolve_device
+from napari_cardioxai.bundles.embedding_cloud import EmbeddingCloud
 from napari_cardioxai.cohorts.image_input import ImageInput, InputSpec, prepare_scan
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.classifiers import classifier, last_linear
@@ -90,11 +96,14 @@ class ImageClassifier:
         From the bundle.
     device
         Where it runs.
+    cloud
+        Where its training images lie; None: it does not know.
     """
 
     card: ImageClassifierCard
     network: nn.Module
     device: str
+    cloud: EmbeddingCloud | None = None
 
     @classmethod
     def load(cls, model: str | Path, *, device: str = "auto") -> ImageClassifier:
@@ -105,11 +114,16 @@ class ImageClassifier:
         BundleError
             When the bundle or the device cannot be had.
         """
-        card, network = load_network(find_bundle(model))
+        folder = find_bundle(model)
+        card, network = load_network(folder)
         if not isinstance(card, ImageClassifierCard):
             raise BundleError(f"{card.name} is a {card.kind}, not an image classifier.")
         name = resolve_device(device)
-        return cls(card, network.to(name), name)
+        extras = load_extras(folder)
+        cloud = None
+        if EmbeddingCloud.is_in(extras):
+            cloud = EmbeddingCloud.from_arrays(extras, where=folder)
+        return cls(card, network.to(name), name, cloud)
 
     @property
     def spec(self) -> InputSpec:
@@ -214,6 +228,7 @@ def save_image_classifier(
     results: Mapping[str, Any] | None = None,
     command: str = "",
     limits: tuple[str, ...] = (),
+    cloud: EmbeddingCloud | None = None,
     **more: Any,
 ) -> ImageClassifierCard:
     """Write a network as a bundle, after making sure that it can be read again.
@@ -231,8 +246,11 @@ def save_image_classifier(
         What its images are brought to; names in the order of the logits.
     title, data, licence, split, results, command, limits
         For people, see `Card`.
+    cloud
+        Where the training images lie, so that strangers are noticed.
     more
-        Further fields of the card: `temperature`, `seed`, `recipe`, `versions`.
+        Further fields of the card: `temperature`, `split_column`, `seed`,
+        `recipe`, `versions`.
 
     Raises
     ------
@@ -267,7 +285,9 @@ def save_image_classifier(
             f"differ, the first is {odd[0]}."
         )
     _check_logits(network, card)
-    save_bundle(folder, card, network.state_dict())
+    save_bundle(
+        folder, card, network.state_dict(), extras=None if cloud is None else cloud.as_arrays()
+    )
     return card
 
 

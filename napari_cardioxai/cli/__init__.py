@@ -20,7 +20,11 @@ from napari_cardioxai.cli import (
     cohort,
     concepts,
     evaluate,
+    evaluate_attribution,
+    evaluate_images,
+    evaluate_maps,
     phantom,
+    project,
     study,
     train,
     train_image,
@@ -39,6 +43,11 @@ app = typer.Typer(
 for group in (study, classify, attribute, concepts, window, phantom, bench):
     app.add_typer(group.app)
 train.app.command("image")(train_image.train_image)
+train.app.command("networks")(train_image.train_networks)
+cohort.app.command("map")(project.map_cohort)
+evaluate.app.command("images")(evaluate_images.evaluate_images)
+evaluate.app.command("maps")(evaluate_maps.evaluate_maps)
+evaluate.app.command("attribution")(evaluate_attribution.evaluate_attribution)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(cohort.app, name="cohort")

@@ -29,7 +29,10 @@ def attribute(
     path: StudyPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     model: Annotated[
-        str, typer.Option(help="Name or folder of a segmenter or a latent classifier.")
+        str,
+        typer.Option(
+            help="Name or folder of a segmenter, a latent classifier or an image classifier."
+        ),
     ] = DEFAULT_SEGMENTER,
     method: Annotated[str, typer.Option(help="Names with commas between them, or all.")] = "all",
     target: Annotated[
@@ -74,7 +77,7 @@ def attribute(
         str | None,
         typer.Option(
             help="structures, aha, or a NIfTI atlas with --names; AHA segments where the labels "
-            "show them when left out."
+            "show them when left out, and no table where nothing is labelled."
         ),
     ] = None,
     names: Annotated[
@@ -85,7 +88,7 @@ def attribute(
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
-    """Heat maps on the scan's grid, with scores, three controls and a verdict each."""
+    """Heat maps on the grid of a scan, volume or picture, with scores, controls and a verdict each."""
     how: dict[str, Any] = {
         "methods": [name.strip() for name in method.split(",") if name.strip()],
         "target": target,
@@ -102,7 +105,7 @@ def attribute(
     from napari_cardioxai.attribution.summary_regions import read_mask
 
     with progress() as on_progress:
-        reads_labels = kind_of_model(model) == "latent-classifier"
+        reads_labels = kind_of_model(model).reads == "labels"
         scan, given, notes = _read(
             path,
             labels,
@@ -123,7 +126,8 @@ def attribute(
             on_progress=on_progress,
             **how,
         )
-        files = write_maps(result, output, on_progress=on_progress)
+        picture = None if scan is None or scan.data.shape[:2] != (1, 1) else scan.data[0, 0]
+        files = write_maps(result, output, picture=picture, on_progress=on_progress)
     if as_json:
         said = result.as_json()
         print_json({**said, "notes": [*notes, *said["notes"]], "files": files})

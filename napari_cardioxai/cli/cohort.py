@@ -72,6 +72,9 @@ def split_pictures(
     folder: Annotated[Path, typer.Argument(help="Has a folder of images for each class.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Manifest to write, a CSV file.")],
     share: Annotated[float, typer.Option(help="Part of each class that is held out.")] = 0.2,
+    val: Annotated[
+        float, typer.Option(help="Part to choose and calibrate by, set aside in the same manner.")
+    ] = 0.1,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threshold: Annotated[
         float | None,
@@ -81,14 +84,21 @@ def split_pictures(
 ) -> None:
     """List the images of classes and hold a part out, near-duplicates kept together.
 
-    The manifest has two splits: `split` keeps pictures that show nearly the
-    same on one side, `split_random` does not.
+    The manifest has three splits: `split` keeps pictures that show nearly the
+    same on one side, `split_run` holds out one unbroken run of file numbers of
+    each class (for files numbered patient by patient), `split_random` does neither.
     """
     from napari_cardioxai.cohorts.picture_splits import split_pictures as split
 
     with progress() as on_progress:
         result = split(
-            folder, output, share=share, seed=seed, threshold=threshold, on_progress=on_progress
+            folder,
+            output,
+            share=share,
+            val=val,
+            seed=seed,
+            threshold=threshold,
+            on_progress=on_progress,
         )
     if as_json:
         print_json(result.as_json())

@@ -17,7 +17,7 @@ def phantom(
     spec: Annotated[
         str,
         typer.Argument(
-            help="Built-in name such as `mixed`, `brain` or `brain-one-sided`, or a TOML or JSON file."
+            help="Built-in name such as `mixed`, `brain`, `brain-one-sided` or `brain-varied`, or a file."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the cohort.")],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from napari_cardioxai.cohorts.brains import PARTICIPANTS, find_brains
 from napari_cardioxai.cohorts.image_input import InputSpec, prepare_scan
 from napari_cardioxai.cohorts.manifest import CLASS, SCAN, SUBJECT, Manifest, read_manifest
 from napari_cardioxai.cohorts.parallel import each_in_order
@@ -23,6 +24,9 @@ from napari_cardioxai.scans.images import is_picture
 from napari_cardioxai.scans.listing import in_natural_order
 from napari_cardioxai.scans.nifti import is_nifti
 from napari_cardioxai.scans.scan import Scan
+
+REGIONS = "regions"
+"""Column of label maps, in which regions of interest are named by numbers."""
 
 _DICOM_SUFFIXES = ("", ".dcm", ".dicom", ".ima")
 
@@ -75,7 +79,7 @@ def find_pictures(folder: Path) -> Manifest:
         raise CohortError(f"{folder} is no folder; give one that holds a folder for each class.")
     rows: dict[str, tuple[str, str]] = {}
     for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for file in in_natural_order(p for p in place.rglob("*") if _is_image(p)):
+        for file in in_natural_order(p for p in place.rglob("*") if is_image(p)):
             name = _stem(file.relative_to(folder))
             if name in rows:
                 raise CohortError(
@@ -92,6 +96,34 @@ def find_pictures(folder: Path) -> Manifest:
     index = pd.Index(list(rows), name=SUBJECT, dtype=object)
     table = pd.DataFrame(list(rows.values()), index=index, columns=[SCAN, CLASS], dtype=object)
     return Manifest(folder / "manifest.csv", table)
+
+
+def images_of(path: Path, *, label: str | None = None) -> Manifest:
+    """The images of a manifest, of a folder of class folders, or of a BIDS data set.
+
+    Parameters
+    ----------
+    path
+        A table, or a folder.
+    label
+        Column of `participants.tsv` that becomes the class; only of a BIDS data set.
+
+    Raises
+    ------
+    CohortError
+        When it is none of them, or a data set's label is missing.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return read_manifest(path)
+    if not (path / PARTICIPANTS).is_file():
+        return find_pictures(path)
+    if label is None:
+        raise CohortError(
+            f"{path.name} is a data set of participants; say by --label which column of "
+            f"{PARTICIPANTS} is the class."
+        )
+    return find_brains(path, label=label)
 
 
 def write_manifest(
@@ -179,6 +211,53 @@ def load_images(
     return Images(data[: len(kept)], kept, failed)
 
 
+def load_regions(
+    manifest: Manifest,
+    subjects: Sequence[str],
+    spec: InputSpec,
+    structures: Sequence[int],
+    *,
+    column: str = REGIONS,
+    workers: int | None = None,
+    on_progress: Progress = silent,
+) -> NDArray[np.float16]:
+    """Where structures lie in the inputs of a cohort, from label maps of the same grid.
+
+    Parameters
+    ----------
+    manifest, subjects, spec
+        As for `load_images`.
+    structures
+        Labels that count.
+    column
+        Of the manifest, with the label map of each subject.
+    workers
+        Processes; by default one per core.
+
+    Returns
+    -------
+    Share of each pixel that they take, 0 to 1, shape (n, *size).
+
+    Raises
+    ------
+    CohortError
+        When there is no such column, or a label map cannot be read.
+    """
+    if column not in manifest.table:
+        raise CohortError(f"{manifest.path.name} has no column {column!r} with label maps.")
+    cells = manifest.table[column].reindex(list(subjects))
+    if blank := [str(subject) for subject, cell in cells.items() if pd.isna(cell)]:
+        raise CohortError(f"{manifest.path.name}: {column} of {blank[0]} is blank.")
+    tasks = [(manifest.path.parent / str(cell), spec, tuple(structures)) for cell in cells]
+    data = np.empty((len(tasks), *spec.size), np.float16)
+    made = each_in_order(_load_region, tasks, what=column, workers=workers, on_progress=on_progress)
+    for row, (subject, result) in enumerate(zip(subjects, made, strict=True)):
+        if isinstance(result, str):
+            raise CohortError(f"{manifest.path.name}: {column} of {subject}: {result}")
+        data[row] = result
+    return data
+
+
 def class_indices(
     manifest: Manifest, subjects: Sequence[str], classes: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
@@ -222,7 +301,20 @@ def _load(task: tuple[Path | None, InputSpec]) -> NDArray[np.float16] | str:
         return str(error)
 
 
-def _is_image(path: Path) -> bool:
+def _load_region(task: tuple[Path, InputSpec, tuple[int, ...]]) -> NDArray[np.float16] | str:
+    path, spec, structures = task
+    try:
+        scan = read_picture(path)
+        inside = np.isin(scan.data, structures).astype(np.float32)
+        # Its own range is that of a mask, 0 to 1.
+        made = prepare_scan(replace(scan, data=inside), replace(spec, intensities="range"))
+    except CardioxaiError as error:
+        return str(error)
+    return made.data.astype(np.float16)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file is a picture or volume by its name, or a DICOM file by its first bytes."""
     if path.name.startswith(".") or not path.is_file():
         return False
     if is_picture(path) or is_nifti(path):

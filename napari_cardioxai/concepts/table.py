@@ -240,7 +240,8 @@ def concept_table(
         ConceptRow(tcav, *judged, faithful.get(tcav.concept))
         for tcav, judged in zip(corrected(tested), found, strict=True)
     )
-    book = replace(book, rows=tuple(row.as_json() for row in rows))
+    told = [row.as_json() | {"walked": _curve(walked.get(row.tcav.concept))} for row in rows]
+    book = replace(book, rows=tuple(told))
     return ConceptTable(
         rows,
         book,
@@ -347,6 +348,17 @@ def _fidelities(
         for name, one in walked.items()
         if one.concept.biomarker is not None
     }, walked
+
+
+def _curve(walked: Walked | None) -> dict[str, list[float | None]] | None:
+    """The named biomarker along the walk, mean over the hearts, as JSON."""
+    if walked is None or walked.concept.biomarker is None:
+        return None
+    means = walked.curve(walked.concept.biomarker)
+    return {
+        "alphas": walked.alphas.tolist(),
+        "values": [float(round(v, 4)) if np.isfinite(v) else None for v in means],
+    }
 
 
 def _others(

@@ -118,6 +118,8 @@ BRAINS: dict[str, BrainSpec] = {
     "brain": BrainSpec(),
     # One hippocampus only, so that an explanation must choose the right one.
     "brain-one-sided": replace(BrainSpec(), one_sided=True),
+    # Bent twice as much, to learn from: a handful of label maps is a handful of people.
+    "brain-varied": replace(BrainSpec(), bend_mm=4.0),
 }
 """Cohorts of brains by name."""
 

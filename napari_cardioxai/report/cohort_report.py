@@ -24,7 +24,7 @@ from napari_cardioxai.report.style import PAGE_CSS
 JSON_FILE, HTML_FILE = "description.json", "description.html"
 MOST_FAILED = 50  # in the page; the JSON has all
 
-_CSS = """
+PLOT_CSS = """
 .plot img { width: 100%; height: auto; display: block; }
 .plot.narrow img { max-width: 720px; }
 """
@@ -57,7 +57,7 @@ def description_page(description: CohortDescription) -> str:
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(description.name)} – cohort</title>",
-        f"<style>{PAGE_CSS}{_CSS}</style></head><body><main>",
+        f"<style>{PAGE_CSS}{PLOT_CSS}</style></head><body><main>",
         f"<header><h1>{escape(description.name)}</h1>",
         f'<p class="quiet">Described with napari-cardioxai {__version__}, before modelling</p>',
         f'<p class="research">{RESEARCH_ONLY}</p></header>',
@@ -120,11 +120,11 @@ def _section(picture: Picture, figure: Figure | None) -> str:
     look = "plot narrow" if picture.is_narrow else "plot"
     return (
         f'<section><h2>{title}</h2><figure class="{look}">'
-        f'<img alt="{title}" src="{_as_source(figure, picture.title)}"></figure>{said}</section>'
+        f'<img alt="{title}" src="{figure_source(figure, picture.title)}"></figure>{said}</section>'
     )
 
 
-def _as_source(figure: Figure, name: str) -> str:
+def figure_source(figure: Figure, name: str) -> str:
     """The figure inside a URL, the same to the byte whenever it is drawn."""
     stream = io.BytesIO()
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.family": "sans-serif"}):

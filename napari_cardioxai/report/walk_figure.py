@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.concepts.biomarkers import BIOMARKERS
-from napari_cardioxai.concepts.traverse import Step
 from napari_cardioxai.report.style import INK, LV_COLOUR, QUIET_INK, RULE, STRUCTURE_COLOURS
 
 _COLOURS = ListedColormap(["#10161c", *STRUCTURE_COLOURS.values()])
@@ -21,8 +21,24 @@ _ALWAYS = ("ef_percent", "per_edv_s", "pfr_edv_s")
 _MIDDLE = 1  # of three slices
 
 
+class Stop(Protocol):
+    """A heart on the way, as `traverse` makes them."""
+
+    @property
+    def alpha(self) -> float:
+        """Standard deviations of the cohort towards the concept."""
+
+    @property
+    def cycle(self) -> NDArray[np.uint8]:
+        """As decoded, shape (T, 3, y, x)."""
+
+    @property
+    def biomarkers(self) -> Mapping[str, float]:
+        """Measured on it, by key; NaN where not measurable."""
+
+
 def walk_figure(
-    steps: Sequence[Step], *, concept: str, biomarker: str | None, es_frame: int
+    steps: Sequence[Stop], *, concept: str, biomarker: str | None, es_frame: int
 ) -> Figure:
     """A column for every alpha: end-diastole, end-systole, volume over the cycle.
 
@@ -62,11 +78,11 @@ def walk_figure(
     return figure
 
 
-def _text(steps: Sequence[Step]) -> str:
+def _text(steps: Sequence[Stop]) -> str:
     return ", ".join(f"{step.alpha:+g}" if step.alpha else "0" for step in steps)
 
 
-def _title(step: Step, biomarker: str | None) -> str:
+def _title(step: Stop, biomarker: str | None) -> str:
     keys = dict.fromkeys(([biomarker] if biomarker else []) + list(_ALWAYS))
     lines = [rf"$\alpha$ = {step.alpha:+g}" if step.alpha else r"$\alpha$ = 0, reconstruction"]
     for key in keys:
@@ -80,13 +96,13 @@ def _title(step: Step, biomarker: str | None) -> str:
     return "\n".join(lines)
 
 
-def _volume(step: Step) -> NDArray[np.int64]:
+def _volume(step: Stop) -> NDArray[np.int64]:
     """Pixels of cavity per frame, closed over the cycle, shape (T + 1,)."""
     pixels = np.count_nonzero(step.cycle == LV, axis=(1, 2, 3))
     return np.append(pixels, pixels[0])
 
 
-def _curve(axes: Axes, step: Step, unchanged: Step, highest: float, *, is_first: bool) -> None:
+def _curve(axes: Axes, step: Stop, unchanged: Stop, highest: float, *, is_first: bool) -> None:
     phase = np.linspace(0, 100, len(_volume(step)))
     scale = 100 / _volume(unchanged)[0]
     if step is not unchanged:

@@ -27,10 +27,15 @@ def augmented(images: Tensor, recipe: ImageRecipe, generator: torch.Generator) -
     -------
     The same shape; where nothing was it is 0.
     """
+    return toned(moved(images, recipe, generator), recipe, generator)
+
+
+def moved(images: Tensor, recipe: ImageRecipe, generator: torch.Generator) -> Tensor:
+    """Mirrored, turned, shifted and stretched; every channel of an image in the same way."""
     dims = images.dim() - 2
 
     def drawn(most: float, *shape: int) -> Tensor:
-        return (2 * torch.rand(len(images), *shape, generator=generator) - 1) * most
+        return _drawn(len(images), most, shape, generator)
 
     matrix = torch.eye(dims).expand(len(images), dims, dims)
     moves = recipe.turn_deg or recipe.shift or recipe.stretch or recipe.flip_lr
@@ -51,13 +56,23 @@ def augmented(images: Tensor, recipe: ImageRecipe, generator: torch.Generator) -
         theta = torch.cat([matrix, drawn(2 * recipe.shift, dims, 1)], 2).to(images)
         grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
         images = functional.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    return images
+
+
+def toned(images: Tensor, recipe: ImageRecipe, generator: torch.Generator) -> Tensor:
+    """Brighter or darker, and with noise."""
     ones = (1,) * (images.dim() - 1)
     if recipe.gain:
-        images = images * (1 + drawn(recipe.gain, *ones)).to(images)
+        images = images * (1 + _drawn(len(images), recipe.gain, ones, generator)).to(images)
     if recipe.noise:
-        noise = torch.randn(images.shape, generator=generator) * drawn(recipe.noise, *ones).abs()
-        images = images + noise.to(images)
+        sigma = _drawn(len(images), recipe.noise, ones, generator).abs()
+        images = images + (torch.randn(images.shape, generator=generator) * sigma).to(images)
     return images
+
+
+def _drawn(count: int, most: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Evenly from -most to most, shape (count, *shape)."""
+    return (2 * torch.rand(count, *shape, generator=generator) - 1) * most
 
 
 def _turn(angles: Tensor, first: int, second: int, dims: int) -> Tensor:

@@ -5,22 +5,34 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
+from scipy.special import softmax
 from torch import nn
 
+from napari_cardioxai.bundles.bundle import load_network
 from napari_cardioxai.bundles.card import ImageClassifierCard
-from napari_cardioxai.bundles.image_classifier import ImageClassifier, save_image_classifier
+from napari_cardioxai.bundles.embedding_cloud import EmbeddingCloud
+from napari_cardioxai.bundles.image_classifier import (
+    ImageClassifier,
+    ImageDecisions,
+    save_image_classifier,
+)
+from napari_cardioxai.cohorts.image_input import InputSpec
 from napari_cardioxai.cohorts.manifest import SPLIT, Manifest
-from napari_cardioxai.cohorts.pictures import class_indices, load_images
-from napari_cardioxai.errors import CohortError
+from napari_cardioxai.cohorts.pictures import class_indices, load_images, load_regions
+from napari_cardioxai.errors import BundleError, CohortError
+from napari_cardioxai.networks.classifiers import last_linear
+from napari_cardioxai.networks.published_weights import load_published_weights
 from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.training.evaluation.evaluation import json_form
 from napari_cardioxai.training.image_classifier import LabelledImages, train_image_classifier
-from napari_cardioxai.training.image_evaluation import ImageFigures, judge_images
+from napari_cardioxai.training.image_cloud import FEWEST_IMAGES, fit_embedding_cloud
+from napari_cardioxai.training.image_evaluation import fit_class_temperature, judge_images
 from napari_cardioxai.training.image_recipe import ImageRecipe
 
 _LIMITS = (
@@ -69,20 +81,16 @@ def make_image_bundle(
         When there is no such column, nothing to train on, or an image of the
         test cannot be read.
     """
-    parts = {}
-    failed: dict[str, str] = {}
-    names: tuple[str, ...] = ()
-    for part, subjects in _subjects(manifest, split).items():
-        images = load_images(manifest, subjects, recipe.spec, on_progress=on_progress)
-        labels, names = class_indices(manifest, images.subjects)
-        parts[part] = LabelledImages(images.data, labels)
-        failed |= images.failed
-    if "train" not in parts or not len(parts["train"].labels):
+    parts, names, failed = read_parts(manifest, split, recipe.spec, on_progress=on_progress)
+    if not len(parts["train"].labels):
         raise CohortError(f"{manifest.path.name} has no images to train on in {split!r}.")
+    if recipe.region_weight:
+        parts["train"] = _with_regions(parts["train"], manifest, split, recipe, on_progress)
+    val = parts["val"] if len(parts["val"].labels) else None
     network = train_image_classifier(
         recipe,
         parts["train"],
-        parts.get("val"),
+        val,
         classes=len(names),
         run_dir=run_dir,
         start=start,
@@ -90,7 +98,7 @@ def make_image_bundle(
         on_progress=on_progress,
         callbacks=callbacks,
     )
-    counts = ", ".join(f"{len(p.labels)} {part}" for part, p in parts.items())
+    counts = ", ".join(f"{len(p.labels)} {part}" for part, p in parts.items() if len(p.labels))
     settings: dict[str, Any] = {
         "architecture": recipe.network,
         "network_params": recipe.params_for(len(names)),
@@ -100,6 +108,7 @@ def make_image_bundle(
         "data": data,
         "licence": licence,
         "split": f"Column {split!r}: {counts}; {len(failed)} images could not be read.",
+        "split_column": split,
         "command": command,
         "limits": _LIMITS,
         "recipe": recipe.as_json(),
@@ -110,26 +119,123 @@ def make_image_bundle(
         },
     }
     card = save_image_classifier(folder, network, **settings)
-    figures: dict[str, Any] = {
-        part: judge_bundle(ImageClassifier(card, network, "cpu"), parts[part]).as_json()
-        for part in ("val", "test")
-        if part in parts and len(parts[part].labels)
+    said = {
+        part: ImageClassifier(card, network, "cpu").decide(images.images, on_progress=on_progress)
+        for part, images in parts.items()
+        if len(images.labels)
     }
-    return save_image_classifier(folder, network, **settings, results=figures)
+    results: dict[str, Any] = {}
+    if val is not None and len(val.labels) >= FEWEST_IMAGES:
+        found = fit_class_temperature(val.labels, said["val"].logits)
+        settings["temperature"] = found.value
+        results["temperature"] = json_form(found)
+    cloud = fit_embedding_cloud(
+        said["train"].embedding, said["val"].embedding if "val" in said else None, seed=recipe.seed
+    )
+    for part in ("val", "test"):
+        if part in said:
+            labels, temperature = parts[part].labels, settings.get("temperature", 1.0)
+            shares = softmax(said[part].logits / temperature, axis=1)
+            results[part] = judge_images(labels, shares, names).as_json()
+            results[part] |= _strangers(said[part], cloud)
+    return save_image_classifier(folder, network, **settings, results=results, cloud=cloud)
 
 
-def judge_bundle(
-    model: ImageClassifier, images: LabelledImages, *, on_progress: Progress = silent
-) -> ImageFigures:
-    """Figures of a model on labelled images."""
-    said = model.decide(np.asarray(images.images), on_progress=on_progress)
-    return judge_images(images.labels, said.probability, model.card.classes)
+def _with_regions(
+    train: LabelledImages,
+    manifest: Manifest,
+    split: str,
+    recipe: ImageRecipe,
+    on_progress: Progress,
+) -> LabelledImages:
+    """Training images with where their regions of interest lie."""
+    subjects = subjects_of(manifest, split)["train"]
+    if len(subjects) != len(train.labels):
+        raise CohortError(
+            f"{len(subjects) - len(train.labels)} training images cannot be read; a region needs "
+            "all of them."
+        )
+    structures = recipe.region_structures
+    regions = load_regions(manifest, subjects, recipe.spec, structures, on_progress=on_progress)
+    return replace(train, regions=regions)
 
 
-def _subjects(manifest: Manifest, split: str) -> dict[str, list[str]]:
-    """Subjects of train, val and test, without those that have none."""
+def _strangers(said: ImageDecisions, cloud: EmbeddingCloud | None) -> dict[str, float]:
+    """How many images lie farther out than the reference of the model."""
+    if cloud is None:
+        return {}
+    beyond = cloud.strangeness(said.embedding).percentile >= 100
+    return {"farther_than_all_known_percent": round(100 * float(beyond.mean()), 2)}
+
+
+def read_parts(
+    manifest: Manifest, split: str, spec: InputSpec, *, on_progress: Progress = silent
+) -> tuple[dict[str, LabelledImages], tuple[str, ...], dict[str, str]]:
+    """Images and classes of train, val and test by a column of the manifest.
+
+    Returns
+    -------
+    The parts, each of them there though it may be empty; the classes; and every
+    image that could not be read with the reason.
+
+    Raises
+    ------
+    CohortError
+        When there is no such column, or a class is blank.
+    """
+    parts: dict[str, LabelledImages] = {}
+    failed: dict[str, str] = {}
+    names: tuple[str, ...] = ()
+    for part, subjects in subjects_of(manifest, split).items():
+        images = load_images(manifest, subjects, spec, on_progress=on_progress)
+        labels, names = class_indices(manifest, images.subjects)
+        parts[part] = LabelledImages(images.data, labels)
+        failed |= images.failed
+    return parts, names, failed
+
+
+def subjects_of(manifest: Manifest, split: str) -> dict[str, list[str]]:
+    """Subjects of train, val and test by a column of the manifest.
+
+    Raises
+    ------
+    CohortError
+        When there is no such column.
+    """
     if split not in manifest.table:
         raise CohortError(f"{manifest.path.name} has no column {split!r}.")
     by_column = replace(manifest, table=manifest.table.assign(**{SPLIT: manifest.table[split]}))
-    found = {part: by_column.split(part) for part in ("train", "val", "test")}
-    return {part: subjects for part, subjects in found.items() if subjects}
+    return {part: by_column.split(part) for part in ("train", "val", "test")}
+
+
+def starting_weights(path: Path, network: str) -> Callable[[nn.Module], object]:
+    """What fills an untrained network: a model folder, or a file of published weights.
+
+    Parameters
+    ----------
+    path
+        A bundle of the same architecture, whose last layer may have other
+        classes, or safetensors of timm or torchvision.
+    network
+        Name of the architecture.
+
+    Returns
+    -------
+    For `train_image_classifier`; raises `BundleError` when weights do not fit.
+    """
+    if not path.is_dir():
+        return partial(load_published_weights, name=network, file=path)
+
+    def fill(untrained: nn.Module) -> None:
+        card, trained = load_network(path)
+        if card.network != network:
+            raise BundleError(f"{card.name} is a {card.network}, not a {network}.")
+        head = last_linear(untrained)
+        own = {name for name, module in untrained.named_modules() if module is head}
+        weights, known = untrained.state_dict(), trained.state_dict()
+        odd = [k for k, v in weights.items() if k not in known or known[k].shape != v.shape]
+        if any(name.rpartition(".")[0] not in own for name in odd):
+            raise BundleError(f"the weights of {card.name} do not fit this {network}: {odd[0]}.")
+        untrained.load_state_dict({**weights, **{k: known[k] for k in weights if k not in odd}})
+
+    return fill

@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from napari_cardioxai.errors import BundleError, TrainingError
 from napari_cardioxai.progress import Progress, silent
-from napari_cardioxai.training.image_augmentation import augmented
+from napari_cardioxai.training.image_augmentation import moved, toned
 from napari_cardioxai.training.image_recipe import ImageRecipe
+from napari_cardioxai.training.image_region import RegionTask
 
 CHECKPOINT = "last.ckpt"
 _RISING = 0.1  # of all steps, of the one-cycle schedule
@@ -37,10 +38,14 @@ class LabelledImages:
         As `cohorts.pictures.load_images` makes them, shape (n, *size).
     labels
         Index of the class, shape (n,).
+    regions
+        Share of each pixel that a region of interest takes, shape (n, *size);
+        None where the recipe asks for none.
     """
 
     images: NDArray
     labels: NDArray[np.int64]
+    regions: NDArray | None = None
 
 
 class ImageModule(lightning.LightningModule):
@@ -70,16 +75,33 @@ class ImageModule(lightning.LightningModule):
         self.best: dict[str, Tensor] | None = None
         self.best_score = -1.0
         self._hits: list[Tensor] = []
+        self.region: RegionTask | None = None
+        if recipe.region_weight:
+            self.region = RegionTask(network, self.inputs(torch.zeros(1, *recipe.size)))
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Cross-entropy of one batch."""
-        images, labels = batch
+    def training_step(self, batch: Sequence[Tensor], batch_idx: int) -> Tensor:
+        """Cross-entropy of one batch, and how wrong the region is where one is asked for."""
+        images, labels = batch[:2]
         generator = torch.Generator().manual_seed(
             self.recipe.seed * _STEPS_APART + self.global_step
         )
-        images = augmented(self._inputs(images), self.recipe, generator)
-        loss = self.loss(self.network(images).float(), labels)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(labels))
+        inputs = self.inputs(images)
+        if self.region is None:
+            inputs = toned(moved(inputs, self.recipe, generator), self.recipe, generator)
+            logits = self.network(inputs).float()
+            loss = self.loss(logits, labels)
+        else:
+            together = torch.cat([inputs, batch[2].float().unsqueeze(1)], 1)
+            together = moved(together, self.recipe, generator)
+            inputs, region = together[:, :-1], together[:, -1:]
+            with self.region.watching() as seen:
+                logits = self.network(toned(inputs, self.recipe, generator))
+            wrong = self.region.loss(seen[0], region)
+            self.log("region_error", wrong, on_step=False, on_epoch=True, batch_size=len(labels))
+            loss = self.loss(logits.float(), labels) + self.recipe.region_weight * wrong
+        hits = (logits.detach().argmax(1) == labels).float().mean()
+        for name, value in (("loss", loss), ("accuracy", hits)):
+            self.log(name, value, on_step=False, on_epoch=True, batch_size=len(labels))
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -91,7 +113,7 @@ class ImageModule(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Truth and decision of one batch."""
         images, labels = batch
-        logits = self.network(self._inputs(images)).float()
+        logits = self.network(self.inputs(images)).float()
         self.log("val_loss", self.loss(logits, labels), batch_size=len(labels))
         self._hits.append(torch.stack([labels, logits.argmax(1)]).cpu())
 
@@ -120,7 +142,9 @@ class ImageModule(lightning.LightningModule):
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""
         recipe = self.recipe
-        weights = self.network.parameters()
+        weights = [*self.network.parameters()]
+        if self.region is not None:
+            weights += self.region.parameters()
         optimizer: torch.optim.Optimizer
         if recipe.optimizer == "sgd":
             optimizer = torch.optim.SGD(
@@ -147,8 +171,8 @@ class ImageModule(lightning.LightningModule):
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
 
-    def _inputs(self, images: Tensor) -> Tensor:
-        """(b, *size) to (b, channels, *size), float32."""
+    def inputs(self, images: Tensor) -> Tensor:
+        """What the network takes: (b, *size) to (b, channels, *size), float32."""
         shape = (len(images), self.recipe.channels, *images.shape[1:])
         return images.float().unsqueeze(1).expand(shape)
 
@@ -201,6 +225,7 @@ def train_image_classifier(
     for part in (train, val):
         if part is not None:
             _check_images(recipe, part, classes)
+    _check_regions(recipe, train)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     checkpoint = run_dir / CHECKPOINT
     if checkpoint.is_file():
@@ -209,6 +234,8 @@ def train_image_classifier(
     network = recipe.build(classes)
     if start is not None and not checkpoint.is_file():
         start(network)
+    if len(recipe.size) == 2:  # the same numbers in the order that convolutions are quickest in
+        _ordered(network, torch.channels_last)
     module = ImageModule(
         recipe,
         network,
@@ -247,7 +274,15 @@ def train_image_classifier(
     )
     if module.best is not None:
         network.load_state_dict(module.best)
-    return network.cpu().eval()
+    return _ordered(network.cpu(), torch.contiguous_format).eval()
+
+
+def _ordered(network: nn.Module, order: torch.memory_format) -> nn.Module:
+    """The network itself, its weights in another order of memory."""
+    for weights in network.parameters():
+        if weights.dim() == 4:
+            weights.data = weights.data.contiguous(memory_format=order)
+    return network
 
 
 def class_weights(labels: NDArray[np.int64], classes: int, *, balanced: bool) -> Tensor:
@@ -265,9 +300,10 @@ def _loader(part: LabelledImages, recipe: ImageRecipe, *, shuffled: bool) -> Dat
 
     A last one of a single image is left out there, which batch norms cannot bear.
     """
-    data = TensorDataset(
-        torch.from_numpy(np.ascontiguousarray(part.images)), torch.from_numpy(part.labels)
-    )
+    tensors = [torch.from_numpy(np.ascontiguousarray(part.images)), torch.from_numpy(part.labels)]
+    if part.regions is not None:
+        tensors.append(torch.from_numpy(np.ascontiguousarray(part.regions)))
+    data = TensorDataset(*tensors)
     size = recipe.batch_size
     if not shuffled:
         return DataLoader(data, batch_size=size)
@@ -288,6 +324,15 @@ def _check_images(recipe: ImageRecipe, part: LabelledImages, classes: int) -> No
         )
     if part.labels.min() < 0 or part.labels.max() >= classes:
         raise TrainingError(f"labels must lie between 0 and {classes - 1}.")
+
+
+def _check_regions(recipe: ImageRecipe, part: LabelledImages) -> None:
+    given = None if part.regions is None else part.regions.shape
+    if recipe.region_weight and given != part.images.shape:
+        raise TrainingError(
+            "the recipe asks where a region lies, and the images come without; give a manifest "
+            "with label maps, or set region_weight to 0."
+        )
 
 
 def _check_same_training(checkpoint: Path, recipe: ImageRecipe) -> None:

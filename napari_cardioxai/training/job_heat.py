@@ -1,4 +1,4 @@
-"""Where every convolution of a segmenter looks, while it learns (Liu et al. 2021)."""
+"""Where every convolution of a network looks, while it learns (Liu et al. 2021)."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class LayerHeat:
     module
         Its path in the network.
     shape
-        Maps, rows and columns of its output.
+        Maps, rows and columns of its output; in volumes maps, slices, rows and columns.
     heat
-        Mean over the maps, upsampled to the picture, 0 or more, shape (y, x).
+        Mean over the maps, upsampled to the picture, 0 or more, shape (y, x)
+        or (z, y, x).
     """
 
     name: str
     module: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     heat: NDArray[np.float32]
 
 
@@ -46,13 +47,14 @@ def layer_heat(
     Parameters
     ----------
     network
-        Takes (1, 1, y, x) and returns logits (1, classes, y, x).
+        Takes (1, c, y, x) and returns logits (1, classes, y, x), or (1, classes)
+        for the whole picture; or likewise in three dimensions.
     image
-        The picture, shape (1, 1, y, x).
+        The picture, shape (1, c, y, x) or (1, c, z, y, x).
     by
         "activation": the mean over maps of the absolute activation;
         "gradient": of activation times the gradient of the summed evidence for
-        the structures where they are predicted, as Grad-CAM weighs it
+        the structures where they are predicted, or for the class, as Grad-CAM weighs it
         (Selvaraju et al. 2017) but pixel by pixel.
 
     Returns
@@ -62,7 +64,7 @@ def layer_heat(
     modules: dict[nn.Module, str] = {
         module: name
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Conv3d)
     }
     seen: list[tuple[str, Tensor]] = []
 
@@ -86,15 +88,20 @@ def layer_heat(
     heats = []
     for number, ((module_name, _), value) in enumerate(zip(seen, values, strict=True), start=1):
         mean = value.detach().float().abs().mean(1, keepdim=True)
-        full = functional.interpolate(mean, image.shape[2:], mode="bilinear")[0, 0]
-        maps, rows, columns = value.shape[1:]
+        mode = "bilinear" if mean.dim() == 4 else "trilinear"
+        full = functional.interpolate(mean, image.shape[2:], mode=mode)[0, 0]
         name = module_name if "." not in module_name else f"conv {number}"
-        heats.append(LayerHeat(name, module_name, (maps, rows, columns), full.cpu().numpy()))
+        heats.append(LayerHeat(name, module_name, tuple(value.shape[1:]), full.cpu().numpy()))
     return logits.detach(), heats
 
 
 def _evidence(logits: Tensor) -> Tensor:
-    """Sum of the winning structure's logits where a structure wins; of the first one where none does."""
+    """Sum of the winning structure's logits where a structure wins; of the first one where none does.
+
+    Of a classifier the winning class's logit.
+    """
+    if logits.dim() == 2:
+        return logits.max(1).values.sum()
     winner = logits.argmax(1, keepdim=True)
     found = winner > 0
     if not found.any():

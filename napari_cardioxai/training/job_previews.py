@@ -52,7 +52,7 @@ class Preview:
     Attributes
     ----------
     kind
-        "segmenter" or "latent": which choices make sense beside it.
+        "segmenter", "image" or "latent": which words make sense beside it.
     caption
         What is seen, in a few words.
     picture, pictures

@@ -23,7 +23,7 @@ from napari_cardioxai.training.job_folder import Order, RunFolder, TrainingJob
 if TYPE_CHECKING:
     from napari_cardioxai.training.job_callback import JobCallback, PreviewMaker
 
-_MODULES = ("job_segmenter", "job_latent")
+_MODULES = ("job_segmenter", "job_latent", "job_image")
 _NOTE_EVERY_S = 0.5
 
 
@@ -74,7 +74,8 @@ class JobRecipe:
     fields
         Its form.
     data
-        "pictures": a folder with images and masks; "manifest": the table of a cohort.
+        "pictures": a folder with images and masks; "manifest": the table of a cohort;
+        "images": the table of images with their class, or a folder for each class.
     needs_data
         Whether it can do without.
     starts_from
@@ -89,7 +90,7 @@ class JobRecipe:
     name: str
     title: str
     fields: tuple[FieldSpec, ...]
-    data: Literal["pictures", "manifest"]
+    data: Literal["pictures", "manifest", "images"]
     needs_data: bool
     run: Callable[[JobContext, Mapping[str, Any]], None] = field(repr=False)
     starts_from: Mapping[str, Any] = field(default_factory=dict)

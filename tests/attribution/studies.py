@@ -50,15 +50,16 @@ def save_bright(folder):
     return folder
 
 
-def save_heart(folder):
+def save_heart(folder, *, reads="labels"):
     """A latent classifier of random weights; one concept."""
     torch.manual_seed(0)
-    network = LatentHeart(**HEART)
+    params = {**HEART, "reads": reads}
+    network = LatentHeart(**params)
     card = LatentCard(
         name=folder.name,
         title="random",
         network="latent-heart",
-        network_params=HEART,
+        network_params=params,
         normalisation=NormalisationSpec(),
         classes=("healthy", "diseased"),
         concepts=(ConceptSlice("large", 0, 2),),

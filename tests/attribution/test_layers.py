@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from napari_cardioxai.attribution.layers import (
@@ -71,3 +72,21 @@ def test_frames_that_a_network_reads_one_by_one_find_their_place_again():
 def test_an_unknown_layer_is_refused_in_a_sentence():
     with pytest.raises(AttributionError, match="'nowhere'"):
         list(layer_heat_maps(a_network(), an_image(), layers=["nowhere"]))
+
+
+def test_features_of_frames_are_no_feature_map():
+    class FrameByFrame(nn.Module):
+        """Reads a cine picture by picture; its linear layer gives (b, frames, features)."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 3, 3, padding=1)
+            self.features = nn.Linear(3, 6)
+
+        def forward(self, x):
+            b, _, t, height, width = x.shape
+            maps = self.conv(x.reshape(b * t, 1, height, width))
+            return self.features(maps.mean((2, 3)).reshape(b, t, 3)).sum(1)
+
+    found = feature_maps(FrameByFrame(), torch.rand(1, 1, 4, 8, 8))
+    assert [one.name for one in found] == ["conv"], "six features are no six places along x"

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -7,10 +8,12 @@ import torch
 
 from napari_cardioxai.attribution.cycles import sequence_on_scan
 from napari_cardioxai.attribution.results import write_maps
+from napari_cardioxai.attribution.shown import ShownMaps, layer_boxes
 from napari_cardioxai.attribution.study import explain_study, subject_of, targets_of
+from napari_cardioxai.attribution.summary_regions import structure_atlas
 from napari_cardioxai.bundles.bundle import NETWORKS
 from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
-from napari_cardioxai.errors import AttributionError
+from napari_cardioxai.errors import AttributionError, BundleError
 from napari_cardioxai.progress import Cancelled
 from tests.attribution.studies import Bright, a_scan, save_bright, save_heart
 from tests.cohorts.cines import a_cine
@@ -111,6 +114,21 @@ def test_the_other_class_is_the_same_number_with_the_other_sign(heart):
     assert decided == ("logit of diseased" if values[1] > 0 else "logit of healthy")
 
 
+def test_a_latent_classifier_of_images_is_explained_on_the_intensities(tmp_path):
+    labels = a_cine(frames=20)
+    heart = save_heart(tmp_path / "images", reads="images")
+    with pytest.raises(BundleError, match="give the scan beside its labels"):
+        subject_of(heart, labels=labels, device="cpu")
+    pictures = np.choose(labels.data, (100.0, 900.0, 300.0, 850.0))
+    scan = replace(a_scan(), data=pictures, geometry=labels.geometry)
+    result = explain_study(
+        heart, ["input-x-gradient"], scan=scan, labels=labels, depth="none", device="cpu"
+    )
+    assert result.subject.inputs.shape == (1, 1, 25, 3, 80, 80) and result.subject.has_detail
+    assert float(result.subject.inputs.mean()) == pytest.approx(0, abs=1e-5)
+    assert result.maps["input-x-gradient"].heat.shape == (20, 3, 120, 110)
+
+
 def test_a_sequence_lies_on_the_scan_where_its_labels_do():
     labels = a_cine(frames=20)
     cine = normalise_labels(labels, NormalisationSpec())
@@ -137,6 +155,38 @@ def test_maps_are_written_on_the_scans_grid_with_the_tables(bright, tmp_path):
     np.testing.assert_allclose(
         stored.get_fdata()[..., 1, 0].T, result.maps["gradient"].heat[0, 0], rtol=1e-5
     )
+
+
+def test_what_a_window_shows_is_cut_out_with_its_curves_and_peaks(heart):
+    labels = a_cine(frames=20)
+    made = explain_study(
+        heart, ["input-x-gradient", "grad-cam"], labels=labels, depth="none", device="cpu"
+    )
+    shown = ShownMaps.of(made)
+    assert set(shown.boxes) == {"input-x-gradient", "grad-cam", "summary"}
+    box, heat = shown.boxes["input-x-gradient"], made.maps["input-x-gradient"].heat
+    np.testing.assert_array_equal(box.data[0, 0].max(), heat[0, 0].max())
+    assert box.sign == "signed" and shown.boxes["summary"].sign == "positive"
+    for name, (t, z, y, x) in ((r.name, shown.peaks[r.region]) for r in made.regions if r.rank):
+        found = made.atlas.names[made.atlas.data[t, z, y, x]]
+        assert found == name
+    curves = shown.curves["grad-cam"]
+    assert sum(curve.sum() for curve in curves.percent.values()) == pytest.approx(100)
+    other = shown.with_atlas(structure_atlas(labels))
+    assert other.boxes is shown.boxes
+    assert [row.name for row in other.result.regions][:2] == ["LV cavity", "Myocardium"]
+
+
+def test_every_layer_of_a_segmenter_has_a_map_on_the_scan(bright):
+    subject = subject_of(bright, scan=a_scan(), device="cpu")
+    boxes = layer_boxes(subject)
+    assert [name.split(".")[-1] for name in boxes] == ["smooth", "relu", "scores"]
+    with torch.no_grad():
+        seen = subject.model.network.smooth(subject.inputs).abs().mean(1)
+    whole = subject.places.on_scan(subject.to_scan(seen.numpy()))
+    box = boxes["network.smooth"]
+    place = tuple(slice(s, s + n) for s, n in zip(box.start, box.data.shape, strict=True))
+    np.testing.assert_allclose(box.data, whole[place], rtol=1e-5)
 
 
 def test_a_cancel_leaves_nothing_behind(bright, tmp_path):

@@ -1,9 +1,6 @@
 import numpy as np
-import pydicom
 import pytest
 from PIL import Image
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from napari_cardioxai.cohorts.image_input import InputSpec
 from napari_cardioxai.cohorts.pictures import (
@@ -14,30 +11,7 @@ from napari_cardioxai.cohorts.pictures import (
     write_manifest,
 )
 from napari_cardioxai.errors import CohortError
-
-CLASSES = {"CR": "1.2.840.10008.5.1.4.1.1.1", "DX": "1.2.840.10008.5.1.4.1.1.1.1"}
-
-
-def write_radiograph(path, pixels, *, modality="DX", inverted=False):
-    """A single-frame radiograph as a detector writes it, 12 of 16 bits."""
-    dataset = pydicom.Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = CLASSES[modality]
-    dataset.SOPInstanceUID = generate_uid()
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = generate_uid(), generate_uid()
-    dataset.Modality = modality
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
-    dataset.PixelRepresentation = 0
-    dataset.ImagerPixelSpacing = [0.15, 0.15]
-    stored = 4095 - pixels if inverted else pixels
-    dataset.PixelData = stored.astype(np.uint16).tobytes()
-    dataset.save_as(path, enforce_file_format=True)
+from tests.cohorts.radiographs import write_radiograph
 
 
 @pytest.fixture

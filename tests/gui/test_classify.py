@@ -203,3 +203,88 @@ def test_without_a_model_the_dock_says_how_to_get_one(classify):
     assert "Train one" in dock.child("classify_hint").text()
     assert not dock.child("classify_train").isHidden()
     assert not dock.child("classify_start").isEnabled()
+
+
+def make_image_model(folder, *, dims: int):
+    """An image classifier that says "ring" of everything, with a probability that is known."""
+    import torch
+
+    from napari_cardioxai.bundles.image_classifier import save_image_classifier
+    from napari_cardioxai.cohorts.image_input import InputSpec
+    from napari_cardioxai.networks.classifiers import classifier
+
+    params = {"spatial_dims": dims, "in_channels": 1, "classes": 3, "channels": [8, 8]}
+    network = classifier("brain3d", **params)
+    with torch.no_grad():
+        network.head.fc.weight.zero_()
+        network.head.fc.bias.copy_(torch.tensor([0.0, 2.0, 1.0]))
+    accuracy = {"value": 0.9, "low": 0.8, "high": 0.95}
+    save_image_classifier(
+        folder,
+        network,
+        architecture="brain3d",
+        network_params=params,
+        spec=InputSpec((16,) * dims),
+        classes=("disc", "ring", "square"),
+        temperature=2.0,
+        title="Shapes",
+        data="made-up shapes",
+        licence="CC0 1.0",
+        split="",
+        results={
+            "temperature": {"value": 2.0},
+            "test": {"images": 60, "accuracy": accuracy, "balanced_accuracy": accuracy},
+        },
+    )
+
+
+def test_a_classifier_of_volumes_decides_on_the_open_scan_without_labels(classify, tmp_path):
+    make_image_model(tmp_path / "models" / "volumes", dims=3)
+    make_image_model(tmp_path / "models" / "pictures", dims=2)
+    make_model(tmp_path / "models" / "rings", far_away=False)
+    dock = classify()
+    dock.ask("volumes")
+    dock.wait_for("decided")
+    shares = np.exp([0.0, 1.0, 0.5]) / np.exp([0.0, 1.0, 0.5]).sum()
+    for name, share in zip(("disc", "ring", "square"), shares, strict=True):
+        assert dock.child(f"classify_class_{name}").share == pytest.approx(share)
+    assert dock.child("classify_headline").text() == "Ring"
+    bars = [dock.child(f"classify_class_{name}") for name in ("disc", "ring", "square")]
+    assert [bar.is_above for bar in bars] == [False, True, False]
+    assert dock.child("classify_probability").isHidden()
+    assert dock.child("classify_concepts_section").isHidden()
+    assert "60 images that it did not learn from: accuracy 90 %" in (
+        dock.child("classify_calibration").text()
+    )
+    warned = dock.child("classify_warnings").text()
+    assert "first of 12 frames" in warned and "strangers go unnoticed" in warned
+
+    dock.load(tmp_path, ring_labels())
+    assert dock.live.verdict.state == "decided", "labels are nothing to a model of images"
+    dock.child("classify_model").setCurrentText("rings")
+    assert dock.live.verdict.state == "ready"
+    dock.child("classify_start").click()
+    dock.wait_for("decided")
+    assert not dock.child("classify_probability").isHidden()
+    assert dock.dock.decision.classes.isHidden()
+
+    dock.ask("pictures")
+    dock.wait_for("refused")
+    assert "the model reads single pictures" in dock.child("classify_hint").text()
+
+
+def test_a_model_of_images_asks_for_an_image(window, tmp_path, monkeypatch):
+    from napari_cardioxai.app.widgets.classify import ClassifyDock
+
+    monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr(
+        "napari_cardioxai.bundles.bundle.shipped_folder", lambda: tmp_path / "none shipped"
+    )
+    make_image_model(tmp_path / "models" / "volumes", dims=3)
+    dock = ClassifyDock(window.viewer)
+    window.viewer.window.add_dock_widget(dock, name="Classify")
+    shown = Classify(window, dock)
+    shown.wait(lambda: shown.live.cards is not None)
+    shown.wait_for("no scan")
+    assert "Open a picture or volume" in shown.child("classify_hint").text()
+    assert not shown.child("classify_start").isEnabled()

@@ -173,17 +173,19 @@ def test_figures_are_those_of_scikit_learn_and_of_the_hand():
     said = np.array([0, 0, 0, 1, 1, 0, 2, 2])
     figures = judge_images(labels, np.eye(3)[said], ("a", "b", "c"))
     assert figures.confusion == ((3, 1, 0), (1, 1, 0), (0, 0, 2))
-    assert figures.accuracy == 6 / 8
-    assert figures.sensitivity == (0.75, 0.5, 1.0)
-    assert figures.balanced_accuracy == pytest.approx(balanced_accuracy_score(labels, said))
-    assert figures.macro_f1 == pytest.approx(f1_score(labels, said, average="macro"))
-    assert figures.auc[2] == 1.0
-    assert figures.accuracy_low < 0.75 < figures.accuracy_high
+    assert figures.accuracy.value == 6 / 8
+    assert [one.sensitivity.value for one in figures.classes] == [0.75, 0.5, 1.0]
+    assert figures.balanced_accuracy.value == pytest.approx(balanced_accuracy_score(labels, said))
+    assert figures.macro_f1.value == pytest.approx(f1_score(labels, said, average="macro"))
+    assert figures.classes[2].auc.value == 1.0
+    for interval in (figures.accuracy, figures.balanced_accuracy, figures.macro_f1):
+        assert interval.low < interval.value < interval.high
+    assert figures.images == 8
 
 
 def test_a_class_that_is_not_there_does_not_count():
     figures = judge_images(np.array([0, 0, 1]), np.eye(3)[[0, 0, 1]], ("a", "b", "c"))
-    assert figures.balanced_accuracy == 1.0 and figures.auc[2] is None
+    assert figures.balanced_accuracy.value == 1.0 and figures.classes[2].auc is None
     with pytest.raises(TrainingError, match="no images to judge"):
         judge_images(np.array([], int), np.empty((0, 3)), ("a", "b", "c"))
 

@@ -1,4 +1,4 @@
-"""The Classify dock: a model's decision about the labels, and how far to trust it."""
+"""The Classify dock: a model's decision about what is open, and how far to trust it."""
 
 from __future__ import annotations
 
@@ -30,15 +30,17 @@ from napari_cardioxai.app.widgets.section import Section
 from napari_cardioxai.app.widgets.train_form import WRONG
 
 if TYPE_CHECKING:
-    from napari_cardioxai.bundles.card import LatentCard
+    from napari_cardioxai.app.live_decision import ClassifierCard
 
 LOOKING = "Looking for models …"
 NO_MODEL = (
-    "There is no latent classifier yet. Train one: in the Train dock choose the recipe "
-    "“Disease” or “CRT response” and the manifest of a cohort. It appears here when it is finished."
+    "There is no classifier yet. Train one: in the Train dock choose the recipe “Disease” or “CRT "
+    "response” and the manifest of a cohort, or “Pictures” and a folder of images for each class. "
+    "It appears here when it is finished."
 )
 NO_LABELS = "Open a cine in the Study dock and label it; the model reads the labels."
-READY = "Press Classify to ask the model about the labels."
+NO_SCAN = "Open a picture or volume in the Study dock; the model reads it as it is."
+READY = "Press Classify to ask the model."
 WORKING = "Asking the model …"
 AGAIN = "The labels have changed; asking again …"
 RESEARCH = "Research use only; not a medical device."
@@ -67,7 +69,7 @@ class ClassifyDock(QWidget):
             self._warned,
             Section("Decision", self.decision, name="classify_decision"),
             Section("Concepts", self.concepts, name="classify_concepts"),
-            Section("Like the hearts it learnt from?", self.unlikeness, name="classify_unlike"),
+            Section("Like what it learnt from?", self.unlikeness, name="classify_unlike"),
         )
         research = QLabel(RESEARCH)
         parts = (Section("Model", self._choice, name="classify_model"), *self._answers)
@@ -117,18 +119,19 @@ class ClassifyDock(QWidget):
 
     def set_theme(self, name: str) -> None:
         """Take the colours of a napari theme."""
-        self.concepts.set_theme(name)
-        for gauge in (*self.decision.gauges, *self.unlikeness.gauges):
+        for section in (self.decision, self.concepts):
+            section.set_theme(name)
+        for gauge in self.unlikeness.gauges:
             gauge.set_theme(name)
 
     # What is known --------------------------------------------------------------------
 
     @property
-    def card(self) -> LatentCard | None:
+    def card(self) -> ClassifierCard | None:
         """Of the chosen model."""
         return (self.live.cards or {}).get(self.model.currentText())
 
-    def show_cards(self, cards: Mapping[str, LatentCard] | None) -> None:
+    def show_cards(self, cards: Mapping[str, ClassifierCard] | None) -> None:
         """Offer the models; the chosen one stays where it can."""
         kept = self.model.currentText()
         self.model.blockSignals(True)
@@ -141,10 +144,12 @@ class ClassifyDock(QWidget):
         card = self.card
         self.about.setText("" if card is None else f"{card.title}. Learnt from {card.data}.")
         self.about.setVisible(card is not None)
+        if cards is not None and self.model.currentText() != kept:
+            self.live.look_at(self.model.currentText())
         self.show_verdict(self.live.verdict)
 
     def _on_model(self) -> None:
-        self.live.forget()
+        self.live.look_at(self.model.currentText())
         self.show_cards(self.live.cards)
 
     def show_verdict(self, verdict: Verdict) -> None:
@@ -153,7 +158,7 @@ class ClassifyDock(QWidget):
         self.hint.setStyleSheet(WRONG if state is VerdictState.REFUSED else "")
         self.hint.setText(self._hint(verdict))
         self.hint.setVisible(bool(self.hint.text()))
-        is_free = state not in (VerdictState.NO_LABELS, VerdictState.WORKING)
+        is_free = state not in (VerdictState.NO_LABELS, VerdictState.NO_SCAN, VerdictState.WORKING)
         self.button.setEnabled(is_free and self.card is not None)
         for section in self._answers:
             section.setVisible(said is not None)
@@ -162,8 +167,11 @@ class ClassifyDock(QWidget):
         from napari_cardioxai.decisions import STRANGE_PERCENTILE
 
         self.decision.show_decision(said, self.card)
-        self.concepts.show_concepts(said.concepts)
-        self.unlikeness.show_unlikeness(said.out_of_distribution, STRANGE_PERCENTILE)
+        concepts = getattr(said, "concepts", None)  # classifiers of images have none to know
+        self._answers[2].setVisible(concepts is not None)
+        self.concepts.show_concepts(concepts or {})
+        what = "images" if concepts is None else "hearts"
+        self.unlikeness.show_unlikeness(said.out_of_distribution, STRANGE_PERCENTILE, what=what)
         self.warnings.setText("\n\n".join(f"• {text}" for text in said.warnings))
         self._warned.setVisible(bool(said.warnings))
         is_old = state is VerdictState.WORKING
@@ -175,6 +183,7 @@ class ClassifyDock(QWidget):
             return NO_MODEL
         return {
             VerdictState.NO_LABELS: NO_LABELS,
+            VerdictState.NO_SCAN: NO_SCAN,
             VerdictState.READY: READY if self.card is not None else "",
             VerdictState.WORKING: WORKING if verdict.decision is None else AGAIN,
             VerdictState.REFUSED: verdict.reason,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
-from qtpy.QtWidgets import QSizePolicy, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 BELOW, ABOVE = QColor("#56b4e9"), QColor("#e69f00")  # told apart by colour-blind readers
 _BAR, _GAP, _OVERHANG = 12, 3, 4
 _FADED = 0.35
+ROW_GAP = 6
 
 
 class Gauge(QWidget):
@@ -33,7 +36,7 @@ class Gauge(QWidget):
         self.share: float | None = None
         self.mark: float | None = None
         self._mark_name, self._is_split = mark_name, is_split
-        self._is_old = False
+        self._is_old = self._is_chosen = False
         self._text, self._track = QColor("white"), QColor("#414851")
         self._fit()
 
@@ -43,8 +46,16 @@ class Gauge(QWidget):
         self._text, self._track = (QColor(c.as_hex()) for c in (theme.text, theme.primary))
         self.update()
 
-    def show_value(self, title: str, share: float | None, *, mark: float | None = None) -> None:
-        """Show a share of 0 to 1 and the mark; None: not known."""
+    def show_value(
+        self,
+        title: str,
+        share: float | None,
+        *,
+        mark: float | None = None,
+        is_chosen: bool = False,
+    ) -> None:
+        """Show a share of 0 to 1 and the mark; None: not known; the chosen one of several stands out."""
+        self._is_chosen = is_chosen
         self.title, self.share, self.mark = title, share, mark
         self.said = "–" if share is None else percent(share)
         marked = "" if mark is None else f", {self.mark_text}"
@@ -59,7 +70,9 @@ class Gauge(QWidget):
 
     @property
     def is_above(self) -> bool:
-        """Whether the value reaches the mark."""
+        """Whether the value reaches the mark, or was chosen."""
+        if self._is_chosen:
+            return True
         border = 0.5 if self.mark is None and self._is_split else self.mark
         return self.share is not None and border is not None and self.share >= border
 
@@ -112,6 +125,42 @@ class Gauge(QWidget):
         painter.drawText(below, Qt.AlignmentFlag.AlignCenter, self.mark_text)
 
 
+class Bars(QWidget):
+    """One bar a name; another colour for what is more likely than not, or is chosen among all."""
+
+    def __init__(self, prefix: str, *, one_of_all: bool = False) -> None:
+        super().__init__()
+        self._one_of_all = one_of_all
+        self.bars: dict[str, Gauge] = {}
+        self._prefix, self._theme = prefix, "dark"
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(ROW_GAP)
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of a napari theme."""
+        self._theme = name
+        for bar in self.bars.values():
+            bar.set_theme(name)
+
+    def show_shares(self, shares: Mapping[str, float]) -> None:
+        """Fill in; bars are made anew only for other names."""
+        if list(shares) != list(self.bars):
+            for bar in self.bars.values():
+                self._rows.removeWidget(bar)
+                bar.deleteLater()
+            self.bars = {}
+            for name in shares:
+                bar = Gauge(f"{self._prefix}_{name}", is_split=not self._one_of_all)
+                self.bars[name] = bar
+                bar.set_theme(self._theme)
+                self._rows.addWidget(bar)
+        most = max(shares.values(), default=0.0)
+        for name, share in shares.items():
+            is_chosen = self._one_of_all and share == most
+            self.bars[name].show_value(capital(name), share, is_chosen=is_chosen)
+
+
 def percent(share: float) -> str:
     """A probability for people: whole percents, and never 0 or 100 for what is neither."""
     if 0 < share < 0.01:
@@ -119,3 +168,8 @@ def percent(share: float) -> str:
     if 0.99 < share < 1:
         return "> 99 %"
     return f"{100 * share:.0f} %"
+
+
+def capital(text: str) -> str:
+    """With a capital first letter."""
+    return f"{text[:1].upper()}{text[1:]}"

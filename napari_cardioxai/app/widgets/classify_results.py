@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from napari_cardioxai.app.widgets.classify_gauge import Gauge, percent
+from napari_cardioxai.app.widgets.classify_gauge import ROW_GAP, Bars, Gauge, capital, percent
 from napari_cardioxai.app.widgets.train_form import SMALL, WRONG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_cardioxai.bundles.card import LatentCard
+    from napari_cardioxai.bundles.card import ImageClassifierCard, LatentCard
     from napari_cardioxai.decisions import Decision, Unlikeness
+    from napari_cardioxai.image_decisions import ImageDecision, ImageUnlikeness
 
 BASELINE = "By measured biomarkers alone"
 _HEADLINE = "font-size: 17px; font-weight: bold;"
-_STRANGE = "farther out than 99 % of the training hearts: do not trust the decision"
+_STRANGE = "farther out than 99 % of what it knows: do not trust the decision"
 _USUAL = "within what the model has seen"
-_ROW_GAP = 6
 _ABBREVIATIONS = {
     "EF": "ejection fraction",
     "PER": "peak ejection rate",
@@ -30,7 +30,11 @@ _ABBREVIATIONS = {
 
 
 class DecisionSection(QWidget):
-    """The class, its probability against the threshold, and what a plain baseline says."""
+    """The class, its probability, and what a plain baseline says.
+
+    Of a model of two classes and a threshold the probability of the positive
+    one against it; of others the probability of every class.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,23 +45,53 @@ class DecisionSection(QWidget):
         self.headline.setStyleSheet(_HEADLINE)
         self.disagreement.setStyleSheet(WRONG)
         self.probability, self.baseline = Gauge("classify_probability"), Gauge("classify_baseline")
+        self.classes = Bars("classify_class", one_of_all=True)
         self.about = _text("classify_calibration")
-        _column(self, self.headline, self.probability, self.baseline, self.disagreement, self.about)
+        _column(
+            self,
+            self.headline,
+            self.probability,
+            self.baseline,
+            self.classes,
+            self.disagreement,
+            self.about,
+        )
+
+    def set_theme(self, name: str) -> None:
+        """Take the colours of a napari theme."""
+        self.classes.set_theme(name)
+        for gauge in (self.probability, self.baseline):
+            gauge.set_theme(name)
 
     @property
     def gauges(self) -> list[Gauge]:
-        """Bars that take colours."""
-        return [self.probability, self.baseline]
+        """Bars that fade while a decision is made anew."""
+        return [self.probability, self.baseline, *self.classes.bars.values()]
 
-    def show_decision(self, said: Decision, card: LatentCard | None) -> None:
+    def show_decision(
+        self, said: Decision | ImageDecision, card: LatentCard | ImageClassifierCard | None
+    ) -> None:
         """Fill in."""
-        positive = said.classes[1]
-        at_least = said.probability >= said.threshold
         found = said.out_of_distribution
         is_strange = found is not None and found.is_strange
         doubt = ", but not to be trusted" if is_strange else ""
-        self.headline.setText(f"{said.decision[:1].upper()}{said.decision[1:]}{doubt}")
+        self.headline.setText(f"{capital(said.decision)}{doubt}")
         self.headline.setStyleSheet(_HEADLINE + (WRONG if is_strange else ""))
+        shares: Mapping[str, float] = getattr(said, "probabilities", {})
+        self.classes.show_shares(shares)
+        self.classes.setVisible(bool(shares))
+        for gauge in (self.probability, self.baseline):
+            gauge.setVisible(not shares)
+        if shares:
+            self.disagreement.hide()
+            self.headline.setToolTip(f"Probability {_one_decimal(said.probability)}")
+        else:
+            self._show_against_threshold(said)
+        self.about.setText("" if card is None else about_calibration(card))
+
+    def _show_against_threshold(self, said: Decision) -> None:
+        positive = said.classes[1]
+        at_least = said.probability >= said.threshold
         self.headline.setToolTip(
             f"Probability of {positive} {_one_decimal(said.probability)}, "
             f"{'not below' if at_least else 'below'} the threshold of "
@@ -74,30 +108,28 @@ class DecisionSection(QWidget):
         self.disagreement.setText(
             "The biomarkers alone say nearly the opposite: find out why before trusting either."
         )
-        self.about.setText("" if card is None else about_calibration(card))
 
 
 class ConceptsSection(QWidget):
-    """One bar a concept; more likely than not is another colour."""
+    """One bar a concept."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.bars: dict[str, Gauge] = {}
-        self._theme = "dark"
         self._none = _text("classify_no_concepts")
         self._none.setText("This model knows no concepts.")
         self.spelt_out = _text("classify_abbreviations")
         self.spelt_out.setStyleSheet(SMALL)
-        self._bars = QVBoxLayout()
-        self._bars.setSpacing(_ROW_GAP)
-        _column(self, self._none, self.spelt_out)
-        self.layout().insertLayout(0, self._bars)
+        self._bars = Bars("classify_concept")
+        _column(self, self._bars, self._none, self.spelt_out)
 
     def set_theme(self, name: str) -> None:
         """Take the colours of a napari theme."""
-        self._theme = name
-        for bar in self.bars.values():
-            bar.set_theme(name)
+        self._bars.set_theme(name)
+
+    @property
+    def bars(self) -> dict[str, Gauge]:
+        """By the name of the concept."""
+        return self._bars.bars
 
     @property
     def gauges(self) -> list[Gauge]:
@@ -105,18 +137,8 @@ class ConceptsSection(QWidget):
         return list(self.bars.values())
 
     def show_concepts(self, concepts: Mapping[str, float]) -> None:
-        """Fill in; bars are made anew only for another model."""
-        if list(concepts) != list(self.bars):
-            for bar in self.bars.values():
-                self._bars.removeWidget(bar)
-                bar.deleteLater()
-            self.bars = {}
-            for name in concepts:
-                bar = self.bars[name] = Gauge(f"classify_concept_{name}", is_split=True)
-                bar.set_theme(self._theme)
-                self._bars.addWidget(bar)
-        for name, probability in concepts.items():
-            self.bars[name].show_value(f"{name[:1].upper()}{name[1:]}", probability)
+        """Fill in."""
+        self._bars.show_shares(concepts)
         words = {word for name in concepts for word in name.split()}
         found = [f"{short}: {long}" for short, long in _ABBREVIATIONS.items() if short in words]
         self.spelt_out.setText("; ".join(found))
@@ -125,7 +147,7 @@ class ConceptsSection(QWidget):
 
 
 class UnlikenessSection(QWidget):
-    """How unlike the training hearts this one is, and what that means."""
+    """How unlike what the model has learnt from this is, and what that means."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,37 +160,37 @@ class UnlikenessSection(QWidget):
         """Bars that take colours."""
         return [self.distance]
 
-    def show_unlikeness(self, found: Unlikeness | None, limit_percent: float) -> None:
-        """Fill in."""
+    def show_unlikeness(
+        self, found: Unlikeness | ImageUnlikeness | None, limit_percent: float, *, what: str
+    ) -> None:
+        """Fill in; `what` it learnt from, such as "hearts"."""
         self.distance.setVisible(found is not None)
         if found is None:
             self.meaning.setText(
-                "This model does not know where its training hearts lie; a heart unlike them "
+                f"This model does not know where its training {what} lie; a stranger to them "
                 "goes unnoticed."
             )
             return
         self.distance.show_value(
-            "Training hearts that lie nearer", found.percentile / 100, mark=limit_percent / 100
+            f"Known {what} that lie nearer", found.percentile / 100, mark=limit_percent / 100
         )
         is_far = found.percentile >= limit_percent
         meaning = _STRANGE if is_far else _USUAL
         far = f"{found.times_typical:.1f} times as far from their middle as a typical one"
         parts = [f"{far}: {meaning}."]
-        if found.reconstruction_dice is not None:
+        dice = getattr(found, "reconstruction_dice", None)
+        if dice is not None:
             worse = found.reconstruction_percentile
-            known = "" if worse is None else f"; {worse:.0f} % of known hearts come out worse"
-            parts.append(
-                f"Drawn again from what the model keeps of it: Dice "
-                f"{found.reconstruction_dice:.2f}{known}."
-            )
+            known = "" if worse is None else f"; {worse:.0f} % of known {what} come out worse"
+            parts.append(f"Drawn again from what the model keeps of it: Dice {dice:.2f}{known}.")
         self.meaning.setText(" ".join(parts))
         self.meaning.setStyleSheet(WRONG if found.is_strange else "")
 
 
-def about_calibration(card: LatentCard) -> str:
+def about_calibration(card: LatentCard | ImageClassifierCard) -> str:
     """How a model's probability was calibrated and its threshold chosen, and how good it is."""
     parts = [f"Calibrated with a temperature of {card.temperature:.2f}."]
-    chosen = card.threshold
+    chosen = getattr(card, "threshold", {})
     if {"sensitivity", "specificity"} <= chosen.keys():
         parts.append(
             f"The threshold has the largest Youden index where it was chosen: sensitivity "
@@ -177,7 +199,18 @@ def about_calibration(card: LatentCard) -> str:
     part = next((p for p in ("test", "validation") if "auc" in card.results.get(p, {})), None)
     if part is not None:
         parts.append(_figures(card.results[part]))
+    elif "accuracy" in card.results.get("test", {}):
+        parts.append(_figures_of_classes(card.results["test"]))
     return " ".join(parts)
+
+
+def _figures_of_classes(found: Mapping[str, Any]) -> str:
+    right, balanced = found["accuracy"], found["balanced_accuracy"]
+    return (
+        f"On {found['images']} images that it did not learn from: accuracy "
+        f"{percent(right['value'])} (95 % interval {percent(right['low'])} to "
+        f"{percent(right['high'])}), balanced accuracy {percent(balanced['value'])}."
+    )
 
 
 def _figures(found: Mapping[str, Any]) -> str:
@@ -203,6 +236,6 @@ def _text(name: str) -> QLabel:
 def _column(widget: QWidget, *parts: QWidget) -> None:
     layout = QVBoxLayout(widget)
     layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(_ROW_GAP)
+    layout.setSpacing(ROW_GAP)
     for part in parts:
         layout.addWidget(part)

@@ -109,6 +109,7 @@ class CohortDock(QWidget):
         """Read a manifest and every subject of it beside the window, then show what was found."""
         self._path = path
         self._name.setText(path.name)
+        self.desk.cohort_map.choose_manifest(path)
         label = self.label.text().strip() or LABEL
         width_in = max(self.width() - 40, 300) / DOTS_PER_INCH
 

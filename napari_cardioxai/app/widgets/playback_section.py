@@ -73,8 +73,11 @@ class PlaybackSection(QWidget):
             self._rate.setText(said if known else "Time unknown: played at 1 s a cycle")
 
     def _on_labels(self) -> None:
-        self.outlines.setEnabled(self._session.labels_layer is not None)
+        layer = self._session.labels_layer
+        self.outlines.setEnabled(layer is not None)
         self._draw_outlines(self.outlines.isChecked())
+        if layer is not None:  # others draw outlines too, so that a heat map can be seen
+            layer.events.contour.connect(lambda: self.outlines.setChecked(layer.contour > 0))
 
     def _draw_outlines(self, outlines: bool) -> None:
         layer = self._session.labels_layer

@@ -112,16 +112,17 @@ class PreviewSection(QWidget):
         self._empty.setVisible(preview is None)
         for widget in (self.caption, self._controls, self.panels):
             widget.setVisible(preview is not None)
-        self.legend.setVisible(preview is not None and preview.kind == "segmenter")
+        has_heat = preview is not None and any(p.heat is not None for p in preview.panels)
+        self.legend.setVisible(has_heat)
         if preview is None:
             self.panels.show_panels(())
             return
         self.caption.setText(f"Epoch {round(preview.position, 1):g} · {preview.caption}")
         self.panels.show_panels(preview.panels)
-        self.heat.setVisible(preview.kind == "segmenter")
+        self.heat.setVisible(has_heat)
         self.picture.blockSignals(True)
         self.picture.setRange(1, preview.pictures)
-        self.picture.setPrefix("Picture " if preview.kind == "segmenter" else "Subject ")
+        self.picture.setPrefix("Subject " if preview.kind == "latent" else "Picture ")
         self.picture.setSuffix(f" of {preview.pictures}")
         if not self.picture.hasFocus():
             self.picture.setValue(preview.picture + 1)

@@ -32,8 +32,13 @@ RANDOM = "random weights"
 WANTED = {
     "pictures": "a folder with images/ and lv_masks/",
     "manifest": "the manifest of a cohort (.csv or .parquet)",
+    "images": "a folder with a folder of images for each class, or a manifest of them (.csv)",
 }
-HINTS = {"pictures": "Folder of pictures", "manifest": "Manifest of a cohort"}
+HINTS = {
+    "pictures": "Folder of pictures",
+    "manifest": "Manifest of a cohort",
+    "images": "Class folders, or manifest",
+}
 WITHOUT = "none: drawn hearts alone"
 
 
@@ -160,7 +165,7 @@ class SetupSection(QWidget):
             kinds = "Manifest (*.csv *.parquet *.pq)"
             path, _ = QFileDialog.getOpenFileName(self, HINTS["manifest"], self.data.text(), kinds)
         else:
-            path = QFileDialog.getExistingDirectory(self, HINTS["pictures"], self.data.text())
+            path = QFileDialog.getExistingDirectory(self, HINTS[recipe.data], self.data.text())
         if path:
             self.data.setText(path)
 

@@ -54,6 +54,15 @@ class RemovalCurve:
             return float("nan")
         return (self.area - self.empty) / span
 
+    @property
+    def overshoot(self) -> float:
+        """How far answers leave the range between both ends, in parts of it; NaN where these are alike."""
+        low, high = sorted((self.whole, self.empty))
+        if not high - low > 1e-9 * max(abs(low), abs(high), 1e-300):
+            return float("nan")
+        beyond = max(float(self.value.max()) - high, low - float(self.value.min()))
+        return max(0.0, beyond) / (high - low)
+
 
 def removal_curve(
     kind: Kind,

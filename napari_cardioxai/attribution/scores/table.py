@@ -16,6 +16,7 @@ from napari_cardioxai.attribution.scores.evidence import Forward, Kind, evidence
 from napari_cardioxai.attribution.scores.infidelity import infidelity
 from napari_cardioxai.attribution.scores.information import information_curve
 from napari_cardioxai.attribution.scores.localisation import (
+    TOLERANCE_MM,
     auprc,
     energy_inside,
     iou_at,
@@ -28,9 +29,6 @@ from napari_cardioxai.attribution.scores.removal import (
 )
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.progress import Progress, silent
-
-OVERSHOOTS = 2.0
-"""Faithfulness beyond which insertion and deletion say more of strange inputs than of the map."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +69,12 @@ SCORES: Mapping[str, Score] = {
     ),
     "deletion": Score("Deletion", "lower", "the answer goes early as voxels go", "Petsiuk 2018"),
     "faithfulness": Score("Faithfulness", "higher", "insertion less deletion", "Petsiuk 2018"),
+    "overshoot": Score(
+        "Overshoot",
+        "lower",
+        "how far answers to half-changed images leave the range between both ends",
+        "parts of that range",
+    ),
     "infidelity": Score(
         "Infidelity", "lower", "part of the answer's changes that is not foretold", "Yeh 2019"
     ),
@@ -115,6 +119,8 @@ class Case:
         *spatial) to (b,); None where there is none.
     rows
         Images per pass.
+    tolerance_mm
+        Of the pointing game.
     """
 
     image: Tensor
@@ -128,6 +134,7 @@ class Case:
     probability: Forward | None = None
     right: Forward | None = None
     rows: int = 8
+    tolerance_mm: float = TOLERANCE_MM
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +194,9 @@ def score_map(
     values: dict[str, float] = {}
     notes = []
     if case.truth is not None:
-        values["pointing"] = pointing_game(evidence, case.truth, spacing_mm=case.spacing_mm)
+        values["pointing"] = pointing_game(
+            evidence, case.truth, tolerance_mm=case.tolerance_mm, spacing_mm=case.spacing_mm
+        )
         values["energy"] = energy_inside(evidence, case.truth)
         values["iou"] = iou_at(evidence, case.truth, rng=rng)
         values["auprc"] = auprc(evidence, case.truth)
@@ -208,11 +217,7 @@ def score_map(
     )
     values["insertion"], values["deletion"] = insertion.relative_area, deletion.relative_area
     values["faithfulness"] = faithfulness(insertion, deletion)
-    if abs(values["faithfulness"]) > OVERSHOOTS:
-        notes.append(
-            "Answers to half-changed inputs leave the range of the ends far behind: the network "
-            "has never seen the like, and insertion and deletion are to be doubted."
-        )
+    values["overshoot"] = max(insertion.overshoot, deletion.overshoot)
     values["infidelity"] = infidelity(
         case.forward,
         case.image,

@@ -11,6 +11,15 @@ from napari_cardioxai.attribution.scores.randomisation import CHANGED_BELOW
 COMPLETE_WITHIN_PERCENT = 5.0
 """What a map that claims to add up may miss."""
 
+OVERSHOOTS = 1.0
+"""How far answers to half-changed images may leave the range between baseline and image, in such ranges.
+
+Some is natural: before the evidence against the target is in, the answer is
+higher than at the end; a segmenter overshoots by .6 to .8. A latent classifier
+whose memberships are half exchanged does so by 2 to 9: it has never seen the
+like, and insertion and deletion then say little of the map.
+"""
+
 _MARGIN = 0.02  # by which a map has to be ahead of a control: repeated random maps differ by less
 
 
@@ -25,7 +34,8 @@ class Judgement:
     passes
         False: the map is not to be trusted.
     weak
-        It passes, but some control does as well as it.
+        It passes, but some control does as well as it, or what speaks for it
+        is to be doubted.
     """
 
     sentence: str
@@ -40,7 +50,8 @@ def judge_map(
 
     A map fails when it hardly changes as the weights become random, when the
     network follows it no more than chance, or when it claims to add up and does
-    not. It is weak when the centre or the edges do as well.
+    not. It is weak when the centre or the edges do as well, or when answers to
+    half-changed images overshoot, so that following it says little.
 
     Parameters
     ----------
@@ -71,6 +82,13 @@ def judge_map(
             bad.append("the network follows it no more than " + _listed(behind))
         else:
             good.append("the network follows it more than " + _listed(CONTROLS))
+    beyond = scores.get("overshoot", 0.0)
+    if beyond > OVERSHOOTS:
+        weak = True
+        bad.append(
+            f"answers to half-changed images overshoot {beyond:.1f} times the range, so that "
+            "following says little"
+        )
     if "randomised" in scores:
         if abs(scores["randomised"]) >= CHANGED_BELOW:
             failed = True

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from napari_cardioxai.training.evaluation.calibration import Calibration, Reliability
 from napari_cardioxai.training.evaluation.intervals import Interval
@@ -149,18 +150,7 @@ def confusion_figure(
                 [decisions.false_negatives, decisions.true_positives],
             ]
         )
-        shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), count in np.ndenumerate(table):
-            share = shares[row, column]
-            axes.text(
-                column,
-                row,
-                f"{count}\n{100 * share:.0f} %",
-                ha="center",
-                va="center",
-                color="white" if share > 0.6 else INK,
-            )
+        draw_confusion(axes, table)
         axes.set_xticks((0, 1), classes)
         axes.set_yticks((0, 1), classes, rotation=90, va="center")
         axes.set(xlabel="Decided", ylabel="True")
@@ -173,6 +163,23 @@ def confusion_figure(
         _plain(axes)
         axes.tick_params(length=0)
     return figure
+
+
+def draw_confusion(axes: Axes, table: NDArray[np.integer], *, font_points: float = 10.0) -> None:
+    """Counts (truth, decision) with their share of the truth, which shades the cell."""
+    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(table):
+        share = shares[row, column]
+        axes.text(
+            column,
+            row,
+            f"{count}\n{100 * share:.0f} %",
+            ha="center",
+            va="center",
+            fontsize=font_points,
+            color="white" if share > 0.6 else INK,
+        )
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -50,3 +50,11 @@ def test_without_a_truth_nothing_is_said_about_the_structure():
 
 def test_what_was_not_measured_is_not_trusted():
     assert "do not trust it yet" in judge_map({}, {}).sentence
+
+
+def test_a_network_that_overshoots_on_half_changed_images_is_a_warning_and_no_pass():
+    said = judge_map({**GOOD, "overshoot": 2.8}, CONTROLS)
+    assert said.passes and said.weak
+    assert "overshoot 2.8 times the range" in said.sentence
+    assert said.sentence.endswith(": trust it only beside other maps.")
+    assert not judge_map({**GOOD, "overshoot": 0.8}, CONTROLS).weak, "some is natural"

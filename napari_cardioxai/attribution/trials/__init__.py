@@ -1,0 +1,1 @@
+"""Methods on trial: networks that learnt to decide from one planted thing, and whose maps find it."""

@@ -1,0 +1,146 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from napari_cardioxai.attribution.located import (
+    SUMMARY,
+    LocatedCase,
+    brain_truth,
+    locate,
+    read_boxes,
+    summary_of_cases,
+    table_of_cases,
+    unseen_cases,
+)
+from napari_cardioxai.bundles.image_classifier import save_image_classifier
+from napari_cardioxai.cohorts.image_input import InputSpec
+from napari_cardioxai.cohorts.manifest import read_manifest
+from napari_cardioxai.errors import AttributionError
+from napari_cardioxai.networks.classifiers import classifier
+from napari_cardioxai.scans.catalogue import load_scan
+from napari_cardioxai.scans.geometry import Geometry
+from napari_cardioxai.scans.nifti import write_nifti
+
+ABOUT = {"title": "", "data": "none", "licence": "CC0 1.0", "split": "none"}
+GEOMETRY = Geometry((3.0, 3.0, 3.0), np.diag([-3.0, -3.0, 3.0, 1.0]))  # z head, y back, x left
+
+
+def save(folder, *, dims, size):
+    params = {"spatial_dims": dims, "in_channels": 1, "classes": 2, "channels": [8]}
+    torch.manual_seed(0)
+    save_image_classifier(
+        folder,
+        classifier("brain3d", **params),
+        architecture="brain3d",
+        network_params=params,
+        spec=InputSpec(size),
+        classes=("normal", "severe"),
+        split_column="split",
+        **ABOUT,
+    )
+    return folder
+
+
+@pytest.fixture
+def brains(tmp_path):
+    """Two brains of blocks: white matter with a hippocampus on each side, the left one shrunk."""
+    labels = np.full((10, 12, 14), 2, np.int16)
+    labels[4:7, 4:8, 2:5], labels[4:7, 4:8, 9:12] = 53, 17
+    lost = np.zeros(labels.shape, np.uint8)
+    lost[4:7, 4:6, 9:12] = 1
+    labels[lost > 0] = 4
+    image = np.random.default_rng(0).integers(1, 900, labels.shape).astype(np.int16)
+    for name, data in (("regions", labels), ("truth", lost), ("scan", image)):
+        write_nifti(tmp_path / f"{name}.nii.gz", data[None], GEOMETRY)
+    (tmp_path / "m.csv").write_text(
+        "subject,scan,regions,truth,class,split\n"
+        + "".join(
+            f"{name},scan.nii.gz,regions.nii.gz,truth.nii.gz,{kind},{part}\n"
+            for name, kind, part in (
+                ("a", "severe", "test"),
+                ("b", "normal", "test"),
+                ("c", "severe", "train"),
+                ("d", "severe", "test"),
+            )
+        )
+    )
+    return read_manifest(tmp_path / "m.csv")
+
+
+def test_the_shrunk_hippocampus_as_it_was_is_the_truth(brains):
+    inside, atlas = brain_truth(brains, "a", load_scan(brains.scan_path("a")))
+    assert inside.shape == (1, 10, 12, 14) and inside.sum() == 3 * 4 * 3
+    assert (atlas.data[inside] == 17).all(), "what was lost counts to it"
+    assert atlas.names[17] == "left hippocampus" and atlas.names[53] == "right hippocampus"
+
+
+def test_maps_are_measured_on_unseen_cases_and_kept(brains, tmp_path):
+    model = save(tmp_path / "model", dims=3, size=(10, 12, 14))
+    subjects = unseen_cases(brains, "split", 5, negative="normal")
+    assert subjects == ["a", "d"]
+    out = tmp_path / "out"
+    cases = locate(model, brains, subjects, out, methods=["gradient", "ig"], device="cpu")
+    assert [case.subject for case in cases] == ["a", "d"]
+    assert cases[0].true_regions == ("left hippocampus",)
+    assert cases[0].top_region is not None
+    for method in ("gradient", "ig", SUMMARY):
+        scores = cases[0].scores[method]
+        assert 0 <= scores["energy"] <= 1 and scores["pointing"] in (0, 1)
+    stored = json.loads((out / "a.json").read_text("utf-8"))
+    (out / "a.json").write_text(json.dumps({**stored, "decision": "kept"}), "utf-8")
+    again = locate(model, brains, subjects, out, methods=["gradient"], device="cpu")
+    assert again[0].decision == "kept", "what is finished is not made again"
+
+
+def test_a_box_around_a_tumour_is_the_truth(tmp_path):
+    (tmp_path / "severe").mkdir()
+    rng = np.random.default_rng(0)
+    picture = Image.fromarray(rng.integers(0, 255, (20, 40), dtype=np.uint8))
+    picture.save(tmp_path / "severe" / "1.png")
+    (tmp_path / "boxes.csv").write_text(
+        "image,x_centre,y_centre,width,height\nsevere/1.png,0.5,0.25,0.2,0.5\n"
+    )
+    (tmp_path / "m.csv").write_text("subject,scan,class,split\n1,severe/1.png,severe,test\n")
+    model = save(tmp_path / "model", dims=2, size=(20, 40))
+    (case,) = locate(
+        model,
+        read_manifest(tmp_path / "m.csv"),
+        ["1"],
+        tmp_path / "out",
+        methods=["gradient"],
+        boxes=tmp_path / "boxes.csv",
+        depth="none",
+        device="cpu",
+    )
+    # Rows 0 to 9, columns 16 to 23: a tenth of the picture, and a summary of one map alone.
+    assert case.top_region is None and case.is_top_true is None
+    assert set(case.scores[SUMMARY]) == {"pointing", "energy", "iou", "auprc"}
+    with pytest.raises(AttributionError, match="no table of boxes"):
+        read_boxes(tmp_path / "m.csv")
+
+
+def test_cases_are_summed_up_with_intervals():
+    def case(energy, top):
+        return LocatedCase(
+            "x", "severe", "severe", {"gradient": {"energy": energy}}, top, ("left hippocampus",)
+        )
+
+    cases = [case(0.2, "left hippocampus"), case(0.4, "left amygdala")]
+    found = summary_of_cases(cases)
+    energy = found["methods"]["gradient"]["energy"]
+    assert energy["mean"] == pytest.approx(0.3)
+    assert (energy["low"], energy["high"]) == (0.2, 0.4)  # all that two cases can be drawn to
+    assert found["top_region"] == {"hits": 1, "cases": 2, "percent": 50.0}
+    said = table_of_cases(found)
+    assert "| gradient |  | 0.30 (0.20 to 0.40) |" in said and "1 of 2 cases (50 %)" in said
+
+
+def test_what_cannot_be_located_is_refused(brains, tmp_path):
+    with pytest.raises(AttributionError, match="no column 'site'"):
+        unseen_cases(brains, "site", 3)
+    with pytest.raises(AttributionError, match="no column 'truth'"):
+        table = brains.table.drop(columns="truth")
+        brain_truth(type(brains)(brains.path, table), "a", load_scan(brains.scan_path("a")))
