@@ -54,6 +54,9 @@ class Desk(QObject):
         self.concepts = LiveConcepts(self)
         self.attribution = LiveAttribution(self)
         self.cohort_map = LiveCohortMap(self)
+        self.cohort_map.concept_made.connect(
+            lambda name, _: self.concepts.take_in(self.cohort_map.concepts[name])
+        )
         self._phase = self._slice = -1
         self.slice_changed.connect(self.actions.function.follow_slice)
         self.viewer.dims.events.current_step.connect(self._on_step)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_cardioxai.concepts.fidelity import Walked
     from napari_cardioxai.concepts.heart import ConceptHeart
     from napari_cardioxai.decisions import Decision
+    from napari_cardioxai.maps.group import GroupConcept
     from napari_cardioxai.progress import Progress
 
 FIRST_MS, AGAIN_MS = 10, 600
@@ -73,6 +74,7 @@ class LiveConcepts(MovingHeart):
         self.fault = ""
         self.state, self.reason = HeartState.NO_LABELS, ""
         self._is_following = False
+        self._taken_in: list[GroupConcept] = []
         super().__init__(desk)
         self._list = self._job(self._prepare_list, self._on_list, FIRST_MS)
         self._load = self._job(self._prepare_load, self._on_load, FIRST_MS)
@@ -141,7 +143,27 @@ class LiveConcepts(MovingHeart):
 
     def _on_load(self, loaded: Loaded) -> None:
         self.loaded = loaded
+        for made in self._taken_in:
+            self._add(made)
         self.model_changed.emit()
+
+    def take_in(self, made: GroupConcept) -> None:
+        """Put a concept that was made by hand beside those of its model's book, until the window closes."""
+        self._taken_in = [one for one in self._taken_in if one.name != made.name] + [made]
+        if self.loaded is not None and self._add(made):
+            self.model_changed.emit()
+            if self._is_following:
+                self.start()
+
+    def _add(self, made: GroupConcept) -> bool:
+        """Whether it belongs to the chosen model and its book."""
+        loaded = self.loaded
+        if loaded is None or loaded.book is None:
+            return False
+        if made.walk.classifier.card.name != self.model or made.walk.way != loaded.book.way:
+            return False
+        self.loaded = replace(loaded, book=loaded.book.with_concept(made.walk.direction, made.row))
+        return True
 
     def _on_fault(self, text: str) -> None:
         self.fault = sentence(text)

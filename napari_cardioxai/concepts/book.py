@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,20 @@ class ConceptBook:
         if self.regional is not None and direction.concept.biomarker == VARIANCE:
             return Walk(classifier, direction, REGIONAL, self.cloud, self.regional)
         return Walk(classifier, direction, self.way, self.cloud)
+
+    def with_concept(self, direction: Direction, row: dict[str, Any]) -> ConceptBook:
+        """The book with one concept more, or with another direction of one that it has.
+
+        Parameters
+        ----------
+        direction
+            Found in the latents, as those of the book are.
+        row
+            Of the table, as `ConceptRow.as_json` has it.
+        """
+        name = direction.concept.name
+        others = tuple(one for one in self.rows if one["concept"] != name)
+        return replace(self, directions={**self.directions, name: direction}, rows=(*others, row))
 
     def save(self, folder: Path) -> None:
         """Write the book into a model's folder; `load` is the inverse.

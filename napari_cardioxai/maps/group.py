@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -68,6 +68,16 @@ class GroupConcept:
     def name(self) -> str:
         """As the person called it."""
         return self.walk.direction.concept.name
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """As a row of a concept book; it was not walked on a cohort."""
+        from napari_cardioxai.concepts.table import ConceptRow
+
+        direction = self.walk.direction
+        return ConceptRow(
+            self.tcav, direction.holdout, direction.holdout_name, float("nan"), None
+        ).as_json()
 
     @property
     def sentence(self) -> str:

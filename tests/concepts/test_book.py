@@ -44,6 +44,19 @@ def test_a_saved_book_walks_as_before(book, tmp_path):
     assert np.array_equal(again.scale.sd, book.scale.sd, equal_nan=True)
 
 
+def test_a_concept_of_ones_own_is_put_beside_the_others_and_replaces_its_former_self(book):
+    from dataclasses import replace
+
+    from napari_cardioxai.concepts.named import Concept
+
+    mine = replace(book.directions["low EF"], concept=Concept("mine"))
+    more = book.with_concept(mine, {"concept": "mine", "tcav": 0.5})
+    assert list(more.directions) == ["low EF", "mine"]
+    again = more.with_concept(mine, {"concept": "mine", "tcav": 0.7})
+    assert [(row["concept"], row["tcav"]) for row in again.rows] == [("low EF", 1.0), ("mine", 0.7)]
+    assert list(book.directions) == ["low EF"] and len(book.rows) == 1
+
+
 def test_a_concept_that_the_book_does_not_have_is_refused_with_those_that_it_has(book):
     with pytest.raises(CohortError, match="no direction of 'low PER'; it has low EF"):
         book.walk(hearts.known_classifier(), "low PER")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -323,3 +324,29 @@ def test_a_model_without_concepts_says_so_and_a_cancelled_search_leaves_it_usabl
     concepts.wait(lambda: "not a readable book" in concepts.child("concepts_hint").text())
     concepts.show()
     assert concepts.live.state == "shown", "another model still works"
+
+
+def test_a_concept_made_on_the_cohort_map_gets_a_row_and_a_slider(concepts):
+    from napari_cardioxai.concepts.estimates import Estimate
+    from napari_cardioxai.concepts.named import Concept
+    from napari_cardioxai.concepts.significance import Tcav
+    from napari_cardioxai.maps.group import GroupConcept
+
+    concepts.show()
+    live = concepts.live
+    walk = live.loaded.book.walk(live.loaded.classifier, "low EF")
+    mine = replace(walk, direction=replace(walk.direction, concept=Concept("my group")))
+    score = Estimate(0.75, 0.5, 1.0)
+    tcav = Tcav("my group", "pattern", "latent", score, score, 0.01, 0.02, 0.04, 0.001, 99)
+    desk_map = live.parent().cohort_map
+    desk_map.concepts = {"my group": GroupConcept(mine, tcav)}
+    desk_map.concept_made.emit("my group", mine)
+    concepts.wait(lambda: live.state == "shown" and "my group" in live.heart.walks)
+    table = concepts.child("concepts_table")
+    assert table.names[-1] == "my group" and len(table.names) == 6
+    assert table.item(5, 1).text().startswith("0.75 (")
+    concepts.move("my group", 1.0)
+    mine_moved = concepts.decoded()
+    concepts.move("my group", 0.0)
+    concepts.move("low EF", 1.0)
+    assert np.array_equal(mine_moved, concepts.decoded()), "the same direction, the same heart"
