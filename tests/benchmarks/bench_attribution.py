@@ -205,6 +205,20 @@ def references(network: nn.Module, x: Tensor) -> dict[str, tuple[str, Callable[[
             abs=False,
         )
 
+    def noisy_path(steps: int, samples: int) -> tuple[str, Callable[[], object]]:
+        tunnel = captum.attr.NoiseTunnel(captum.attr.IntegratedGradients(network))
+        return f"captum NoiseTunnel of IG, {samples} x {steps} steps", lambda: tunnel.attribute(
+            x,
+            nt_type="smoothgrad",
+            nt_samples=samples,
+            nt_samples_batch_size=1,
+            stdevs=0.15 * float(x.max() - x.min()),
+            target=TARGET,
+            n_steps=steps,
+            internal_batch_size=AT_ONCE,
+            method="gausslegendre",
+        )
+
     def cam() -> Tensor:
         maps = captum.attr.LayerGradCam(network, layer).attribute(
             x, target=TARGET, relu_attributions=True
@@ -239,7 +253,7 @@ def references(network: nn.Module, x: Tensor) -> dict[str, tuple[str, Callable[[
             ),
         ),
         "ig": path(STEPS),
-        "smooth-ig": path(8, 4),
+        "smooth-ig": noisy_path(8, 4),
         "guided-ig": gradients(STEPS),
         "smooth-guided-ig": gradients(32),
         "blur-ig": path(STEPS),
