@@ -9,14 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 from torch.nn import functional
 from torch.utils.data import Dataset
 
 from napari_cardioxai.anatomy.volumes import LV, MYO
 from napari_cardioxai.cohorts.slices import PIXEL_MM, normalise
 from napari_cardioxai.phantom.heart import Heart
-from napari_cardioxai.phantom.images import Look, render
-from napari_cardioxai.phantom.rasterise import Faults, cut_as_readers_do, rasterise
+from napari_cardioxai.phantom.images import Look, Trabeculae, render
+from napari_cardioxai.phantom.rasterise import (
+    Faults,
+    cut_as_readers_do,
+    rasterise,
+    rasterise_papillaries,
+)
 from napari_cardioxai.phantom.spec import CohortSpec
 from napari_cardioxai.phantom.subject import draw_subject
 
@@ -120,11 +126,13 @@ def draw_pictures(
     labels = rasterise(beat, subject.grid, cut=cut_as_readers_do)
     without_cavity = ~(labels == LV).any((2, 3), keepdims=True)
     labels[without_cavity & (labels == MYO)] = 0  # nobody draws a wall round nothing
+    _leave_out_merged(labels, rasterise_papillaries(beat, subject.grid))
     shown = _chosen(np.asarray(labels.any((0, 2, 3))), rng)
     only = Faults(missing=tuple(z for z in range(labels.shape[1]) if z not in shown))
     look = subject.look
     if rng.random() > _SHARE_REALISTIC:
         look = _unlike_any_scanner(look, rng)
+    look = replace(look, trabeculae=_draw_trabeculae(rng))
     images = render(beat, subject.grid, look, faults=only)
     pictures = []
     for z in shown:
@@ -146,6 +154,28 @@ def _chosen(has_heart: NDArray[np.bool_], rng: np.random.Generator) -> list[int]
     through, beyond = (rng.permutation(np.flatnonzero(part)) for part in (has_heart, ~has_heart))
     beyond = beyond[beyond != through.max(initial=-2) + 1]
     return [int(z) for z in (*through[: SLICES_PER_HEART - 1], *beyond[:1])]
+
+
+def _leave_out_merged(labels: NDArray[np.uint8], papillaries: NDArray[np.bool_]) -> None:
+    """Make wall of papillary muscles that no blood parts from it.
+
+    Readers draw round the blood: a muscle that stands in it is cavity, one that
+    a contracted ventricle has pressed into its wall is not seen as one.
+    """
+    for t, z in np.argwhere((papillaries & (labels == LV)).any((2, 3))):
+        cavity = labels[t, z] == LV
+        blood = cavity & ~papillaries[t, z]
+        drawn = convex_hull_image(blood) if blood.any() else blood
+        labels[t, z][cavity & ~drawn] = MYO
+
+
+def _draw_trabeculae(rng: np.random.Generator) -> Trabeculae:
+    """From a smooth wall to one that is half muscle for a centimetre."""
+    return Trabeculae(
+        share=float(rng.uniform(0, 0.8)),
+        left_mm=float(rng.uniform(1, 7)),
+        right_mm=float(rng.uniform(2, 14)),
+    )
 
 
 def _with_other_right_side(heart: Heart, rng: np.random.Generator) -> Heart:

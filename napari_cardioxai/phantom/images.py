@@ -10,13 +10,19 @@ turn dark by themselves, as they do in real bSSFP pictures.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
 from napari_cardioxai.phantom.heart import THETA, Beat, Heart, Papillary, Surfaces
-from napari_cardioxai.phantom.rasterise import ANGLE_STEPS, Faults, Grid, angle_table
+from napari_cardioxai.phantom.rasterise import (
+    ANGLE_STEPS,
+    Faults,
+    Grid,
+    angle_table,
+    papillary_disc,
+)
 from napari_cardioxai.phantom.surroundings import Scene, draw_scene, paint
 from napari_cardioxai.progress import Progress, silent
 
@@ -99,6 +105,23 @@ class Scanner:
 
 
 @dataclass(frozen=True)
+class Trabeculae:
+    """Muscle among the blood along the wall, which readers count as cavity.
+
+    Attributes
+    ----------
+    share
+        Mean share of muscle at the wall itself; it falls to nothing over the depth.
+    left_mm, right_mm
+        That depth in each ventricle.
+    """
+
+    share: float = 0.2
+    left_mm: float = 3.0
+    right_mm: float = 5.0
+
+
+@dataclass(frozen=True)
 class Look:
     """All that makes two pictures of the same heart differ: tissues, scanner, surroundings.
 
@@ -109,6 +132,7 @@ class Look:
     scanner: Scanner
     scene: Scene
     seed: int
+    trabeculae: Trabeculae = field(default_factory=Trabeculae)
 
 
 def signal(tissue: Tissue, *, flip_deg: float, te_ms: float) -> float:
@@ -219,7 +243,7 @@ class _Painter:
     gain: float
     passes: tuple[np.ndarray, np.ndarray]
     bias: np.ndarray
-    texture: np.ndarray
+    grain: np.ndarray
     flow: np.ndarray
 
     @classmethod
@@ -231,14 +255,16 @@ class _Painter:
         )
         shape = (grid.matrix[0] * scanner.finer, grid.matrix[1] * scanner.finer)
         step = grid.pixel_mm / scanner.finer
+        bias = _bias(grid, look, rng)
+        grain = _noise(shape, 4.0 / step, rng)
         return cls(
             beat=beat,
             grid=grid,
             look=look,
             gain=BLOOD_LEVEL / look.signals["blood"],
             passes=(passes[0], passes[1]),
-            bias=_bias(grid, look, rng),
-            texture=1 + scanner.texture * _noise(shape, 4.0 / step, rng),
+            bias=bias,
+            grain=grain,
             flow=_noise(shape, 9.0 / step, rng),
         )
 
@@ -259,7 +285,7 @@ class _Painter:
         )
         walls = self.beat.surfaces(planes)
         part = _Part.of(self, walls, down, right, edge)
-        weight = self.bias * self.texture
+        weight = self.bias * (1 + scanner.texture * self.grain)
         base = self._through(weight * still, slice(None), slice(None))
         before = still[part.rows, part.columns]
         change = np.stack(
@@ -377,9 +403,11 @@ class _Part:
         image = before + (muscle - before) * self._cover(outer)
         # Inflow and contrast agent can make the right blood differ from the left.
         right_blood = blood * (signals.get("right blood", signals["blood"]) / signals["blood"])
-        image += (right_blood * self._trabeculae(right, 5.0) - image) * self._cover(right)
+        among = self.painter.look.trabeculae
+        right_mixed = self._mixed(right_blood, right, among.right_mm)
+        image += (right_mixed - image) * self._cover(right)
         image += (muscle - image) * self._cover(epi)
-        image += (blood * self._trabeculae(cavity, 3.0) - image) * self._cover(cavity)
+        image += (self._mixed(blood, cavity, among.left_mm) - image) * self._cover(cavity)
         level = walls.above_mitral_mm[frame, plane] / self.painter.beat.heart.height_mm + 1
         for papillary in self.painter.beat.heart.shape.papillaries:
             if papillary.first <= level <= papillary.last:
@@ -412,23 +440,21 @@ class _Part:
         moved = np.roll(flow, (7 * frame) % flow.shape[0], axis=0)
         return moved[self.rows, self.columns]
 
-    def _trabeculae(self, depth_mm: np.ndarray, reach_mm: float) -> np.ndarray:
-        """Darkening of the blood between trabeculae, near the wall."""
-        pattern = np.clip(8 * (self.painter.texture[self.rows, self.columns] - 1), 0, 0.5)
-        return 1 - pattern * np.clip(1 - depth_mm / reach_mm, 0, 1)
+    def _mixed(self, blood: np.ndarray, depth_mm: np.ndarray, reach_mm: float) -> np.ndarray:
+        """Blood with the trabeculae that lie in it near the wall."""
+        look = self.painter.look
+        grain = self.painter.grain[self.rows, self.columns]
+        share = np.clip(look.trabeculae.share * (1 + grain), 0, 1)
+        share *= np.clip(1 - depth_mm / reach_mm, 0, 1)
+        return blood + (look.signals["muscle"] - blood) * share
 
     def _add_papillary(
         self, image: np.ndarray, papillary: Papillary, frame: int, level: float, endo: np.ndarray
     ) -> None:
-        heart, beat = self.painter.beat.heart, self.painter.beat
-        progress = float(heart.lv.progress(beat.time_ms[frame]))
-        turned = papillary.angle_deg + heart.shape.twist_deg * progress * (1 - level)
-        middle = 0.5 * (papillary.first + papillary.last)
-        taper = 1 - ((level - middle) / (papillary.last - papillary.first)) ** 2
-        radius = papillary.radius_mm * taper
-        wall = float(endo[round(turned / 360 * ANGLE_STEPS) % ANGLE_STEPS])
-        distance = max(wall - 0.9 * radius - 1.0, 0.0)
-        direction = np.deg2rad(self.painter.grid.septum_deg - turned)
+        angle_deg, distance, radius = papillary_disc(
+            self.painter.beat, papillary, frame=frame, level=level, endo=endo
+        )
+        direction = np.deg2rad(self.painter.grid.septum_deg - angle_deg)
         right = self.right - np.float32(distance * np.cos(direction))
         down = self.down + np.float32(distance * np.sin(direction))
         rows, columns = (np.flatnonzero(np.abs(d.ravel()) < radius + 1) for d in (down, right))

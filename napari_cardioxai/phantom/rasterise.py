@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_cardioxai.phantom.heart import THETA, Beat, Heart, Surfaces
+from napari_cardioxai.phantom.heart import THETA, Beat, Heart, Papillary, Surfaces
 from napari_cardioxai.phantom.volume_curve import PhantomError
 from napari_cardioxai.scans.geometry import LPS_TO_RAS, Geometry
 
@@ -321,6 +321,48 @@ def angle_table(radius_mm: np.ndarray) -> np.ndarray:
     return (radius_mm[:, low] * (1 - share) + radius_mm[:, (low + 1) % angles] * share).astype(
         np.float32
     )
+
+
+def papillary_disc(
+    beat: Beat, papillary: Papillary, *, frame: int, level: float, endo: np.ndarray
+) -> tuple[float, float, float]:
+    """Where a papillary muscle cuts a plane: θ in degrees, distance from the axis and radius in mm.
+
+    Parameters
+    ----------
+    frame, level
+        When, and at which fraction of the long axis from the apex.
+    endo
+        Radii of the cavity in that plane by `ANGLE_STEPS` angles, in mm.
+    """
+    progress = float(beat.heart.lv.progress(beat.time_ms[frame]))
+    angle_deg = papillary.angle_deg + beat.heart.shape.twist_deg * progress * (1 - level)
+    middle = 0.5 * (papillary.first + papillary.last)
+    radius = papillary.radius_mm * (
+        1 - ((level - middle) / (papillary.last - papillary.first)) ** 2
+    )
+    wall = float(endo[round(angle_deg / 360 * ANGLE_STEPS) % ANGLE_STEPS])
+    return angle_deg, max(wall - 0.9 * radius - 1.0, 0.0), radius
+
+
+def rasterise_papillaries(beat: Beat, grid: Grid) -> np.ndarray:
+    """The papillary muscles of a beating heart: pixels inside their discs, (t, z, y, x), bool."""
+    walls = beat.surfaces(np.array(grid.heights_mm))
+    down, right = grid.offsets_mm()
+    found = np.zeros((*walls.above_mitral_mm.shape, *grid.matrix), bool)
+    for frame, index in np.ndindex(*walls.above_mitral_mm.shape):
+        level = float(walls.above_mitral_mm[frame, index]) / beat.heart.height_mm + 1
+        endo = angle_table(walls.endo_mm[frame, index][None])[0]
+        for papillary in beat.heart.shape.papillaries:
+            if not papillary.first <= level <= papillary.last:
+                continue
+            angle_deg, distance, radius = papillary_disc(
+                beat, papillary, frame=frame, level=level, endo=endo
+            )
+            towards = np.deg2rad(grid.septum_deg - angle_deg)
+            away = np.hypot(right - distance * np.cos(towards), down + distance * np.sin(towards))
+            found[frame, index] |= away < radius
+    return found
 
 
 def mask_volume_ml(labels: np.ndarray, grid: Grid, structure: int) -> np.ndarray:

@@ -1,7 +1,12 @@
 import numpy as np
 import torch
 
-from napari_cardioxai.cohorts.phantom_slices import PhantomSlices, _chosen, draw_pictures
+from napari_cardioxai.cohorts.phantom_slices import (
+    PhantomSlices,
+    _chosen,
+    _leave_out_merged,
+    draw_pictures,
+)
 
 
 def test_pictures_hold_three_structures_each_in_its_place():
@@ -38,3 +43,17 @@ def test_the_slice_on_the_base_is_left_to_the_readers():
     shown = [_chosen(has_heart, np.random.default_rng(seed)) for seed in range(20)]
     assert all({1, 2, 3} < set(slices) and 4 not in slices for slices in shown)
     assert {slices[-1] for slices in shown} == {0, 5}
+
+
+def test_a_papillary_muscle_is_cavity_in_blood_and_wall_where_none_is_behind_it():
+    yy, xx = np.mgrid[:40, :40]
+    labels = np.zeros((1, 1, 40, 40), np.uint8)
+    labels[0, 0][np.hypot(yy - 20, xx - 20) < 17] = 2
+    labels[0, 0][np.hypot(yy - 20, xx - 20) < 12] = 1
+    standing = np.hypot(yy - 20, xx - 14) < 3
+    merged = xx > 24  # a quarter of the cavity pressed against the wall
+    before = labels.copy()
+    _leave_out_merged(labels, (standing | merged)[None, None])
+    assert (labels[0, 0][standing] == 1).all()
+    assert (labels[0, 0][merged & (before[0, 0] == 1)] == 2).all()
+    assert np.array_equal(labels[0, 0][~merged], before[0, 0][~merged])

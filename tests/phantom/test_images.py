@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
 from napari_cardioxai.phantom.classes import HeartClass, draw_case
 from napari_cardioxai.phantom.images import (
@@ -9,12 +10,21 @@ from napari_cardioxai.phantom.images import (
     Look,
     Scanner,
     Tissue,
+    Trabeculae,
     draw_look,
     low_pass,
     render,
     signal,
 )
-from napari_cardioxai.phantom.rasterise import LV, MYO, RV, Grid, levels_through, rasterise
+from napari_cardioxai.phantom.rasterise import (
+    LV,
+    MYO,
+    RV,
+    Grid,
+    levels_through,
+    rasterise,
+    rasterise_papillaries,
+)
 
 CASE = draw_case(HeartClass.NORMAL, np.random.default_rng([3, 1]))
 GRID = levels_through(CASE.heart, (0.3, 0.5, 0.7), pixel_mm=1.5, matrix=(128, 128))
@@ -67,6 +77,28 @@ def test_images_show_blood_bright_and_muscle_dark_where_the_labels_say():
     assert np.median(images[_inner(labels, LV)]) == pytest.approx(blood, rel=0.1)
     assert blood == pytest.approx(700, rel=0.1)
     assert np.median(images[_inner(labels, MYO)]) < 0.6 * blood
+
+
+def test_trabeculae_darken_the_rim_of_the_blood_and_nothing_else():
+    beat = CASE.heart.beat(np.zeros(1))
+    labels = rasterise(beat, GRID)
+    smooth = replace(_look(CLEAN), trabeculae=Trabeculae(share=0.0))
+    rough = replace(smooth, trabeculae=Trabeculae(share=0.6, left_mm=6.0, right_mm=6.0))
+    change = render(beat, GRID, rough).astype(float) - render(beat, GRID, smooth)
+    depth = np.stack([distance_transform_edt(z == LV) for z in labels[0]])[None] * GRID.pixel_mm
+    free = (labels == LV) & ~binary_dilation(rasterise_papillaries(beat, GRID), iterations=2)
+    assert change[free & (depth < 3)].mean() < -50 < change[free & (depth > 8)].min() - 20
+    assert np.abs(change[_inner(labels, MYO) & _inner(labels, MYO)]).mean() < 15
+
+
+def test_papillary_muscles_are_dark_where_their_discs_say():
+    beat = CASE.heart.beat(np.zeros(1))
+    images = render(beat, GRID, _look(CLEAN))
+    labels, discs = rasterise(beat, GRID), rasterise_papillaries(beat, GRID)
+    assert discs.any() and (labels[discs] == LV).mean() > 0.9
+    inside = binary_erosion(discs, np.ones((1, 1, 3, 3)))
+    away = (labels == LV) & ~binary_dilation(discs, np.ones((1, 1, 5, 5)))
+    assert np.median(images[inside]) < 0.6 * np.median(images[away])
 
 
 def test_noise_has_the_asked_for_size():
