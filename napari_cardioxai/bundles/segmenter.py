@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_cardioxai.anatomy.volumes import LV, RV
+from napari_cardioxai.anatomy.volumes import LV, MYO, RV
 from napari_cardioxai.bundles.bundle import find_bundle, load_network
 from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.bundles.devices import resolve_device
@@ -314,7 +314,8 @@ def one_heart(
     """Keep of each structure the one body that lives through slices and frames.
 
     The largest component in four dimensions (face neighbours in time, slice
-    and plane), its largest part in each picture, holes filled.
+    and plane), its largest part in each picture, holes filled. A slice that
+    never shows the LV cavity has no wall either: nobody draws one round nothing.
 
     Parameters
     ----------
@@ -335,6 +336,8 @@ def one_heart(
         box = tuple(slice(w.min(), w.max() + 1) for w in np.nonzero(mask))
         body = np.zeros(labels.shape, bool)
         body[box] = _heaviest_part(mask[box], weight[box[2:]])
+        if value == MYO and (kept == LV).any():
+            body &= (kept == LV).any((0, 2, 3))[:, None, None]
         for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
             picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
             if value == RV and not _touch(picture, kept[t, z] > 0):

@@ -170,11 +170,11 @@ def _leave_out_merged(labels: NDArray[np.uint8], papillaries: NDArray[np.bool_])
 
 
 def _draw_trabeculae(rng: np.random.Generator) -> Trabeculae:
-    """From a smooth wall to one that is half muscle for a centimetre."""
+    """Half muscle and more at the wall: readers draw round the outermost of the blood."""
     return Trabeculae(
-        share=float(rng.uniform(0, 0.8)),
-        left_mm=float(rng.uniform(1, 7)),
-        right_mm=float(rng.uniform(2, 14)),
+        share=float(rng.uniform(0.5, 1.0)),
+        left_mm=float(rng.uniform(2, 8)),
+        right_mm=float(rng.uniform(3, 16)),
     )
 
 

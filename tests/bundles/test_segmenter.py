@@ -165,3 +165,13 @@ def test_a_right_ventricle_that_stands_alone_is_none():
     heart = one_heart(labels)
     assert (heart[0, 0] == 3).sum() == 8 * 5
     assert not (heart[0, 1] == 3).any()
+
+
+def test_a_slice_that_never_shows_the_cavity_has_no_wall():
+    labels = np.zeros((2, 3, 24, 24), np.uint8)
+    labels[..., 4:20, 4:20] = 2
+    labels[0, 0, 8:16, 8:16] = 1  # the base: cavity at end-diastole only
+    labels[:, 1, 8:16, 8:16] = 1
+    heart = one_heart(labels)
+    assert (heart[:, 0] == 2).any((1, 2)).all(), "one frame with a cavity is enough"
+    assert not heart[:, 2].any()
