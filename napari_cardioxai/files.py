@@ -11,6 +11,36 @@ from pathlib import Path
 from napari_cardioxai.errors import OutputError
 
 
+def check_file_place(path: Path) -> None:
+    """Refuse, before the long work for it, a path at which no file can be written.
+
+    Raises
+    ------
+    OutputError
+        When the path is a folder, or its folder cannot be made or written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file.")
+    check_folder_place(path.parent)
+
+
+def check_folder_place(folder: Path) -> None:
+    """Refuse, before the long work for it, a folder that cannot be made or written to.
+
+    Raises
+    ------
+    OutputError
+        When a part of the path is a file, or may not be written to.
+    """
+    with _in_words(folder):
+        there = next(p for p in (Path(folder), *Path(folder).absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise OutputError(f"{there} cannot be written to: it is a file; choose another folder.")
+    if not os.access(there, os.W_OK):
+        raise OutputError(f"{there} cannot be written to (no permission); choose another folder.")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that takes its place on success.
@@ -22,9 +52,11 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        When the folder cannot be made or written to, or the disk is full.
+        When the path is a folder, when its folder cannot be made or written to,
+        or when the disk is full.
     """
     path = Path(path)
+    check_file_place(path)
     with _in_words(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         suffix = "".join(path.suffixes[-2:]) if path.name.endswith(".gz") else path.suffix
@@ -49,8 +81,8 @@ def replacing_files_in(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder whose files move into `folder` together on success.
 
     For results that belong together: a cancelled or failed job changes none of
-    them. Files of other names in `folder` stay, and a folder that was made for
-    nothing goes again.
+    them. Subfolders are kept. Files of other names in `folder` stay, and a
+    folder that was made for nothing goes again.
 
     Raises
     ------
@@ -64,8 +96,10 @@ def replacing_files_in(folder: Path) -> Iterator[Path]:
         try:
             with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
                 yield Path(name)
-                for file in sorted(Path(name).iterdir()):
-                    file.replace(folder / file.name)
+                for file in sorted(f for f in Path(name).rglob("*") if not f.is_dir()):
+                    target = folder / file.relative_to(name)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    file.replace(target)
         finally:
             if not was_there and not any(folder.iterdir()):
                 folder.rmdir()

@@ -19,7 +19,7 @@ from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.anatomy.quality import Override, QualityReport, check
 from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.bundles import DEFAULT_SEGMENTER
-from napari_cardioxai.errors import ScanError
+from napari_cardioxai.errors import MeasurementError, OutputError, ScanError
 from napari_cardioxai.files import replacing_files_in
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.catalogue import load_scan
@@ -169,6 +169,8 @@ def segment_pictures(
     ------
     ScanError
         When the folder holds no pictures, or two that would get the same name.
+    OutputError
+        When the labels would replace the pictures.
     """
     from imageio.v3 import imwrite
 
@@ -177,6 +179,10 @@ def segment_pictures(
     pictures = list_images(folder)
     if not pictures:
         raise ScanError(f"{folder} holds no PNG, JPEG or NPY picture.")
+    if Path(out_folder).resolve() == Path(folder).resolve():
+        raise OutputError(
+            f"the labels would replace the pictures in {folder}; choose another folder."
+        )
     names = [picture.with_suffix(".png").name for picture in pictures]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ScanError(f"two pictures in {folder} would both become {twice[0]}; rename one.")
@@ -236,9 +242,18 @@ def analyze(
         As in `segment`.
     overrides
         A reviewer's decisions from an earlier look at the same study.
+
+    Raises
+    ------
+    MeasurementError
+        When no left ventricle was found.
     """
     scan = load_scan(path, series=series, on_progress=on_progress)
     result = segment(scan, model=model, device=device, on_progress=on_progress)
+    if not (result.labels.data == LV).any():
+        raise MeasurementError(
+            f"{model} found no left ventricle in {scan.name}; choose another series or model."
+        )
     measurements = measure(result.labels)
     measurements = replace(measurements, notes=(*result.notes, *measurements.notes))
     on_progress(0, 0, "checking quality")

@@ -1,6 +1,8 @@
 """The command line end to end, in process, on the shipped sample and on files made here."""
 
+import errno
 import json
+import os
 
 import nibabel as nib
 import numpy as np
@@ -12,6 +14,7 @@ from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 from napari_cardioxai.scans.samples import sample_path
 from tests.bundles.test_bundle import a_card
+from tests.scans.dicom_factory import write_cine
 
 
 @pytest.fixture
@@ -160,3 +163,94 @@ def test_what_cannot_be_taken_ends_with_2_and_one_sentence(cardioxai, tmp_path, 
     assert len(lines) == 1 and "Traceback" not in err
     assert lines[0].endswith(".")
     assert not list((tmp_path / "empty").iterdir()), "nothing is left behind"
+
+
+def test_a_scan_is_never_written_over_by_its_labels(cardioxai, tmp_path, bright_model):
+    scan, pictures = tmp_path / "scan.nii.gz", tmp_path / "in"
+    nib.save(nib.Nifti1Image(np.ones((20, 20, 3), np.int16), np.eye(4)), scan)
+    pictures.mkdir()
+    imwrite(pictures / "a.png", np.full((20, 20), 7, np.uint8))
+    before = [scan.read_bytes(), (pictures / "a.png").read_bytes()]
+    for there in (scan, pictures):
+        code, _, err = cardioxai("segment", there, "-o", there, "--model", bright_model)
+        assert code == 2 and len(err.strip().splitlines()) == 1
+    assert [scan.read_bytes(), (pictures / "a.png").read_bytes()] == before
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (("segment", "{sample}", "-o", "{folder}"), "is a folder"),
+        (("segment", "{sample}", "-o", "{file}/l.nii.gz"), "cannot be written to"),
+        (("analyze", "{sample}", "-o", "{file}"), "cannot be written to"),
+        (("phantom", "mixed", "-o", "{file}"), "cannot be written to"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    cardioxai, tmp_path, monkeypatch, arguments, reason
+):
+    def too_late(*args, **kwargs):
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("napari_cardioxai.studies.segment", too_late)
+    monkeypatch.setattr("napari_cardioxai.phantom.cohort.draw_subject", too_late)
+    places = {
+        "sample": sample_path(),
+        "folder": tmp_path / "l.nii.gz",
+        "file": tmp_path / "file",
+    }
+    places["folder"].mkdir()
+    places["file"].write_text("in the way")
+    code, _, err = cardioxai(*(a.format(**places) for a in arguments))
+    assert code == 2 and reason in err and len(err.strip().splitlines()) == 1
+    assert places["file"].read_text() == "in the way"
+
+
+def test_a_scan_without_a_heart_is_one_sentence_and_leaves_no_folder(
+    cardioxai, tmp_path, bright_model
+):
+    nib.save(nib.Nifti1Image(np.zeros((40, 40, 4), np.int16), np.eye(4)), tmp_path / "dark.nii.gz")
+    code, out, err = cardioxai(
+        "analyze", tmp_path / "dark.nii.gz", "-o", tmp_path / "out", "--model", bright_model
+    )
+    assert (code, out) == (2, "") and "found no left ventricle in dark" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_in_another_axis_order_are_compared_at_their_place(cardioxai, tmp_path):
+    """The same box, its slices stored in reverse in one of the files."""
+    truth = nib.load(a_label_file(tmp_path / "truth.nii.gz"))
+    data, affine = np.asarray(truth.dataobj).copy(), truth.affine.copy()
+    data[12:18, 12:18, 5] = 1  # one more slice at one end, so that a flip shows
+    nib.save(nib.Nifti1Image(data, affine, truth.header), tmp_path / "truth.nii.gz")
+    affine[:, 3] += affine[:, 2] * 5
+    affine[:, 2] *= -1
+    nib.save(nib.Nifti1Image(data[:, :, ::-1], affine, truth.header), tmp_path / "flipped.nii.gz")
+    code, out, _ = cardioxai(
+        "evaluate", "labels", tmp_path / "flipped.nii.gz", tmp_path / "truth.nii.gz", "--json"
+    )
+    assert code == 0 and json.loads(out)["LV cavity"]["dice"] == 1.0
+
+
+@pytest.mark.parametrize("arguments", [(), ("evaluate",), ("train",), ("--help",)])
+def test_a_command_group_alone_is_answered_with_its_help(cardioxai, arguments):
+    code, out, err = cardioxai(*arguments)
+    assert code == 0 and "Commands:" in out and err == ""
+
+
+def test_what_is_lost_is_told_beside_the_json_and_not_in_it(cardioxai, tmp_path):
+    write_cine(tmp_path, frames=4, slices=3)
+    cut = tmp_path / "00000"
+    cut.write_bytes(cut.read_bytes()[:300])
+    code, out, err = cardioxai("info", tmp_path, "--json")
+    assert code == 0 and set(json.loads(out)) == {"series", "default"}
+    assert "00000 is cut short" in err
+
+
+def test_a_full_disk_behind_standard_output_is_one_sentence(cardioxai, tmp_path, monkeypatch):
+    def full(value):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("napari_cardioxai.cli.study.print_json", full)
+    code, _, err = cardioxai("measure", a_label_file(tmp_path / "l.nii.gz"), "--json")
+    assert code == 2 and len(err.strip().splitlines()) == 1 and "No space left" in err

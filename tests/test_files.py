@@ -5,7 +5,12 @@ import sys
 import pytest
 
 from napari_cardioxai.errors import OutputError
-from napari_cardioxai.files import replacing
+from napari_cardioxai.files import (
+    check_file_place,
+    check_folder_place,
+    replacing,
+    replacing_files_in,
+)
 from napari_cardioxai.progress import Cancelled
 
 
@@ -62,6 +67,38 @@ def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path):
         replacing(tmp_path / "file" / "a.txt"),
     ):
         pass
+
+
+def test_a_folder_of_that_name_is_a_sentence_and_stays(tmp_path):
+    (tmp_path / "a.nii.gz").mkdir()
+    for refused in (check_file_place, lambda path: replacing(path).__enter__()):
+        with pytest.raises(OutputError, match="is a folder"):
+            refused(tmp_path / "a.nii.gz")
+    assert names(tmp_path) == ["a.nii.gz"]
+
+
+def test_a_place_is_refused_before_the_work_and_nothing_is_made_there(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for folder in ("file", "file/deep"):
+        with pytest.raises(OutputError, match="cannot be written to"):
+            check_folder_place(tmp_path / folder)
+    check_folder_place(tmp_path / "new" / "deep")
+    check_file_place(tmp_path / "new" / "a.nii.gz")
+    assert names(tmp_path) == ["file"]
+
+
+def test_files_that_belong_together_move_together_subfolders_too(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "old").write_text("stays")
+    with pytest.raises(ValueError, match="stop"), replacing_files_in(tmp_path) as beside:
+        (beside / "a").write_text("half")
+        raise ValueError("stop")
+    assert names(tmp_path) == ["deep"]
+    with replacing_files_in(tmp_path) as beside:
+        (beside / "deep").mkdir()
+        (beside / "deep" / "new").write_text("x")
+        (beside / "a").write_text("x")
+    assert names(tmp_path) == ["a", "deep"] and names(tmp_path / "deep") == ["new", "old"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of another kind")

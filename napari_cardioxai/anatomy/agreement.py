@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cardioxai.anatomy.labels import Labels
-from napari_cardioxai.anatomy.volumes import LV, MYO, RV
+from napari_cardioxai.anatomy.volumes import LV, MYO, RV, frame_volume_ml
 from napari_cardioxai.errors import LabelError
-
-MM3_PER_ML = 1000.0
+from napari_cardioxai.scans.geometry import Geometry
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,6 @@ def agreement(labels: Labels, truth: Labels) -> list[Agreement]:
     if not contoured.any():
         raise LabelError("the true labels hold no structure; there is nothing to compare with.")
     found, true = labels.data[contoured], truth.data[contoured]
-    voxel = truth.geometry.voxel_volume_mm3
     rows = []
     for structure in (LV, MYO, RV):
         a, b = found == structure, true == structure
@@ -74,8 +72,13 @@ def agreement(labels: Labels, truth: Labels) -> list[Agreement]:
         slices = [z for z in range(a.shape[1]) if a[:, z].any() or b[:, z].any()]
         each = {z: dice(a[:, z], b[:, z]) for z in slices}
         worst = min(each, key=lambda z: each[z])
-        ml = [
-            None if voxel is None else float(m.sum()) * voxel / MM3_PER_ML / len(m) for m in (a, b)
-        ]
+        ml = [_mean_ml(m, truth.geometry) for m in (a, b)]
         rows.append(Agreement(structure, dice(a, b), ml[0], ml[1], worst, each[worst]))
     return rows
+
+
+def _mean_ml(mask: NDArray[np.bool_], geometry: Geometry) -> float | None:
+    """Volume of a mask (t, z, y, x), mean over its frames, in mL; None without spacing."""
+    if geometry.spacing_mm is None:
+        return None
+    return float(np.mean([frame_volume_ml(frame, geometry, True) for frame in mask]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,25 @@ def read_labels(
         geometry, cycle_ms = scan.geometry, scan.cycle_ms
         times = scan.frame_times_ms if len(data) == len(scan.data) else None
     return Labels(data, geometry, frame_times_ms=times, cycle_ms=cycle_ms, notes=tuple(notes))
+
+
+def read_labels_onto(path: Path, other: Labels) -> Labels:
+    """Read labels onto the grid of others, to compare them.
+
+    Raises
+    ------
+    LabelError, ScanError
+        As `read_labels`, and when the numbers of frames differ.
+    """
+    found = read_labels(path)
+    if len(found.data) != len(other.data):
+        raise LabelError(
+            f"{Path(path).name} has {len(found.data)} frames and what it is compared with "
+            f"{len(other.data)}; compare the same frames."
+        )
+    grid = Scan(other.data, other.geometry, Provenance(Path(path), ()))
+    data, said = _onto_scan(found.data, found.geometry, grid)
+    return replace(found, data=data, geometry=other.geometry, notes=(*found.notes, *said))
 
 
 def write_labels(path: Path, labels: Labels) -> None:

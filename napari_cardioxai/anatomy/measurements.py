@@ -43,8 +43,9 @@ INDICES = {
 IN_ML = ("edv_ml", "esv_ml", "sv_ml", "per_ml_s", "pfr_ml_s", "pafr_ml_s")
 RATES = (
     *("per_ml_s", "pfr_ml_s", "pafr_ml_s", "per_edv_s", "pfr_edv_s", "pafr_edv_s"),
-    *("tper_ms", "tpfr_ms", "diastasis_ms", "third_filling_fraction", "ea_ratio"),
+    *("tper_ms", "tpfr_ms", "tpafr_ms", "diastasis_ms", "third_filling_fraction", "ea_ratio"),
 )
+HEIGHT_CM, WEIGHT_KG = (40.0, 250.0), (1.0, 400.0)  # from newborns on; catches metres and grams
 PerSegment = tuple[float | None, ...]
 NO_WALLS = (
     "Wall segments need the myocardium (label 2) and the right ventricle (label 3) at end-diastole"
@@ -110,9 +111,9 @@ class Measurements:
         Right-ventricular volume of every frame in mL, where it is labelled.
     per_ml_s, pfr_ml_s, pafr_ml_s, per_edv_s, pfr_edv_s, pafr_edv_s
         Peak ejection, early and atrial filling rate, in mL/s and in EDV/s.
-    tper_ms, tpfr_ms, diastasis_ms
-        Time of PER after end-diastole, of PFR after end-systole, and of
-        diastasis after end-diastole.
+    tper_ms, tpfr_ms, tpafr_ms, diastasis_ms
+        Time of PER after end-diastole, of PFR and PAFR after end-systole, and
+        of diastasis after end-diastole.
     third_filling_fraction, ea_ratio
         Share of the stroke volume back after a third of diastole; PFR / PAFR.
     rate_note
@@ -167,6 +168,7 @@ class Measurements:
     pafr_edv_s: float | None = None
     tper_ms: float | None = None
     tpfr_ms: float | None = None
+    tpafr_ms: float | None = None
     diastasis_ms: float | None = None
     third_filling_fraction: float | None = None
     ea_ratio: float | None = None
@@ -179,6 +181,7 @@ class Measurements:
     rv_pafr_edv_s: float | None = None
     rv_tper_ms: float | None = None
     rv_tpfr_ms: float | None = None
+    rv_tpafr_ms: float | None = None
     rv_diastasis_ms: float | None = None
     rv_third_filling_fraction: float | None = None
     rv_ea_ratio: float | None = None
@@ -213,7 +216,8 @@ class Measurements:
     def with_walls(self, walls: Walls) -> Measurements:
         """The same with what was found of the wall."""
         numbers = {name: getattr(walls, name) for name in WALL_NUMBERS}
-        return replace(self, **numbers, notes=(*self.notes, *walls.notes))
+        why = () if walls.notes or not walls.missing else (walls.missing,)
+        return replace(self, **numbers, notes=(*self.notes, *walls.notes, *why))
 
     def as_rows(self) -> list[tuple[str, str, str]]:
         """Name, value and unit of what is known, with the decimals that it deserves."""
@@ -271,6 +275,7 @@ class Measurements:
                 ("LV E/A of filling rates", self.ea_ratio, ".1f", ""),
                 ("Peak ejection after ED", self.tper_ms, ".0f", "ms"),
                 ("Peak filling after ES", self.tpfr_ms, ".0f", "ms"),
+                ("Peak atrial filling after ES", self.tpafr_ms, ".0f", "ms"),
                 ("Diastasis after ED", self.diastasis_ms, ".0f", "ms"),
                 ("Filled by 1/3 of diastole", None if third is None else 100 * third, ".0f", "%"),
             )
@@ -323,7 +328,7 @@ def measure(
     ------
     MeasurementError
         When no voxel is labelled as left-ventricular cavity, or when height and
-        weight are not positive or only one is given.
+        weight are nobody's or only one is given.
 
     See Also
     --------
@@ -405,8 +410,17 @@ def _body_surface_m2(height_cm: float | None, weight_kg: float | None) -> float 
     """Body surface area after Mosteller 1987, in m²."""
     if height_cm is None and weight_kg is None:
         return None
-    if height_cm is None or weight_kg is None or not (height_cm > 0 and weight_kg > 0):
-        raise MeasurementError("Indices need the height in cm and the weight in kg, both positive.")
+    if height_cm is None or weight_kg is None:
+        raise MeasurementError("Indices need both the height in cm and the weight in kg.")
+    for name, value, unit, (lowest, highest) in (
+        ("height", height_cm, "cm", HEIGHT_CM),
+        ("weight", weight_kg, "kg", WEIGHT_KG),
+    ):
+        if not lowest <= value <= highest:
+            raise MeasurementError(
+                "Indices need the height in cm and the weight in kg: "
+                f"a {name} of {value:g} {unit} is nobody's."
+            )
     return float(np.sqrt(height_cm * weight_kg / 3600.0))
 
 

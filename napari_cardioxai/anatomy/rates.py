@@ -67,8 +67,8 @@ class Rates:
         all positive.
     per_edv_s, pfr_edv_s, pafr_edv_s
         The same per end-diastolic volume, in EDV/s.
-    tper_ms, tpfr_ms
-        Time of the first after end-diastole, of the second after end-systole.
+    tper_ms, tpfr_ms, tpafr_ms
+        Time of the first after end-diastole, of the others after end-systole.
     diastasis_ms
         Time after end-diastole of the slowest change between E and A.
     third_filling_fraction
@@ -93,6 +93,7 @@ class Rates:
     pafr_edv_s: float | None = None
     tper_ms: float | None = None
     tpfr_ms: float | None = None
+    tpafr_ms: float | None = None
     diastasis_ms: float | None = None
     third_filling_fraction: float | None = None
     ea_ratio: float | None = None
@@ -434,6 +435,7 @@ def _with_atrial(rates: Rates, beat: _Beat, time: np.ndarray, rate: np.ndarray) 
         rates,
         pafr_ml_s=pafr,
         pafr_edv_s=pafr / beat.found.edv_ml,
+        tpafr_ms=float(time[-1]) - beat.es_ms,
         pafr_time_ms=_on_axis(time[-1], beat),
         ea_ratio=pfr / pafr,
         diastasis_ms=diastasis - beat.ed_ms,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +24,8 @@ from napari_cardioxai.anatomy.segments import (
 from napari_cardioxai.anatomy.wall_contours import RAYS, WallContours, wall_contours
 from napari_cardioxai.errors import MeasurementError
 
-CUT = 0.8  # of the outer radius of the slice below: a basal wall cut by the valve plane
+# A basal wall cut by the valve plane, of the outer radius and of the thickness of the slice below.
+CUT, SHAVED = 0.8, 0.8
 
 ThicknessMethod = Callable[[WallContours], np.ndarray]
 
@@ -140,6 +142,7 @@ def wall_thickness(
             if found is not None:
                 ray_mm[row, index], epi_mm[row, index] = method(found), found.epi_mm
     ray_mm[_cut(epi_mm, rings)] = np.nan
+    ray_mm[_shaved(ray_mm, epi_mm, rings)] = np.nan
     return WallThickness(
         chosen, ray_mm, six_segments(ray_mm), aha_segments(ray_mm, rings), reference, rings
     )
@@ -159,6 +162,24 @@ def _cut(epi_mm: np.ndarray, rings: Rings) -> np.ndarray:
         kept = ~cut[:, index] & np.isfinite(epi_mm[:, index])
         below = np.where(kept, epi_mm[:, index], below)
     return cut
+
+
+def _shaved(ray_mm: np.ndarray, epi_mm: np.ndarray, rings: Rings) -> np.ndarray:
+    """Rays of basal slices that meet only what an oblique valve plane has left of the wall.
+
+    The plane comes from above and takes the wall from outside: a ray is shaved
+    when no wall follows towards the base, and the wall is much thinner than in
+    the slice below with its outer border further in. A thin wall alone, as of
+    an infarct, goes on towards the base.
+    """
+    shaved = np.zeros(ray_mm.shape, bool)
+    basal = np.flatnonzero(rings.ring == BASAL)[:: 1 if rings.base_first else -1]
+    ended = np.ones((len(ray_mm), RAYS), bool)
+    for index, below in pairwise(basal):
+        thin = ray_mm[:, index] < SHAVED * ray_mm[:, below]
+        shaved[:, index] = ended & thin & (epi_mm[:, index] < epi_mm[:, below])
+        ended &= np.isnan(ray_mm[:, index]) | shaved[:, index]
+    return shaved
 
 
 def thickening_percent(ed_mm: np.ndarray, es_mm: np.ndarray) -> np.ndarray:

@@ -62,11 +62,18 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         say("Interrupted; nothing was written.")
         sys.exit(130)
+    except OSError as error:  # a full disk behind standard output, a drive that went away
+        where = f"{error.filename}: " if error.filename else ""
+        fail(f"The system refused to read or write: {where}{error.strerror or error}.")
     except Exception as error:
         # typer raises click's own usage errors when it does not run standalone.
-        if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-            fail(f"{error.format_message()} See `cardioxai --help`.")
-        raise
+        if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group alone: its message is the help
+            print(error.format_message())
+            sys.exit(0)
+        said = " ".join(error.format_message().split()).rstrip(".")
+        fail(f"{said}; see `cardioxai --help`.")
     if code == 130:  # typer turns Ctrl-C into this
         say("Interrupted; nothing was written.")
     sys.exit(code if isinstance(code, int) else 0)

@@ -181,9 +181,9 @@ def evaluate_phantoms(
 @app.command("labels")
 def evaluate_labels(
     labels: Annotated[Path, typer.Argument(help="Labels to judge (NIfTI).")],
-    truth: Annotated[Path, typer.Argument(help="True labels (NIfTI), on any grid with --scan.")],
+    truth: Annotated[Path, typer.Argument(help="True labels (NIfTI); they meet on its grid.")],
     scan: Annotated[
-        Path | None, typer.Option(help="The scan that both belong to; they meet on its grid.")
+        Path | None, typer.Option(help="The scan that both belong to; they meet on its grid then.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -191,12 +191,14 @@ def evaluate_labels(
     from dataclasses import asdict
 
     from napari_cardioxai.anatomy.agreement import agreement
-    from napari_cardioxai.anatomy.label_files import read_labels
+    from napari_cardioxai.anatomy.label_files import read_labels, read_labels_onto
     from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES
     from napari_cardioxai.scans.catalogue import load_scan
 
     grid = None if scan is None else load_scan(scan)
-    rows = agreement(read_labels(labels, scan=grid), read_labels(truth, scan=grid))
+    true = read_labels(truth, scan=grid)
+    found = read_labels_onto(labels, true) if grid is None else read_labels(labels, scan=grid)
+    rows = agreement(found, true)
     if as_json:
         print_json({STRUCTURE_NAMES[row.structure]: asdict(row) for row in rows})
         return

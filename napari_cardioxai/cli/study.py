@@ -11,6 +11,7 @@ from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.cli.console import print_json, print_rows, progress, say, say_findings
 from napari_cardioxai.cli.options import Device, Json, Model, Series, StudyPath
 from napari_cardioxai.errors import OutputError
+from napari_cardioxai.files import check_file_place, check_folder_place
 
 app = typer.Typer()
 
@@ -24,6 +25,8 @@ def info(path: StudyPath, as_json: Json = False) -> None:
         catalogue = find_series(path, on_progress=on_progress)
     if as_json:
         print_json(catalogue.as_json())
+        for warning in catalogue.warnings:
+            say(f"! {warning}")
         return
     for index, entry in enumerate(catalogue.entries):
         frames, slices, rows, columns = entry.shape
@@ -59,15 +62,20 @@ def segment(
     from napari_cardioxai.scans.catalogue import load_scan
     from napari_cardioxai.scans.images import is_picture_folder
 
+    pictures = is_picture_folder(path)
+    if pictures:
+        check_folder_place(output)
+    else:
+        _check_label_name(output)
     with progress() as on_progress:
-        if is_picture_folder(path):
+        if pictures:
             count, notes = studies.segment_pictures(
                 path, output, model=model, device=device, on_progress=on_progress
             )
             say(f"{count} pictures labelled into {output}.")
         else:
-            _check_label_name(output)
             scan = load_scan(path, series=series, on_progress=on_progress)
+            _check_spares(output, scan.provenance.files)
             result = studies.segment(scan, model=model, device=device, on_progress=on_progress)
             write_labels(output, result.labels)
             notes = (*scan.provenance.warnings, *result.notes)
@@ -128,6 +136,8 @@ def analyze(
     from napari_cardioxai.report.results import LABELS_FILE, write_results
     from napari_cardioxai.studies import analyze as analyze_study
 
+    check_folder_place(output)
+    _check_spares(output / LABELS_FILE, (path,))
     with progress() as on_progress:
         study = analyze_study(
             path,
@@ -161,4 +171,11 @@ def models(as_json: Json = False) -> None:
 
 def _check_label_name(path: Path) -> None:
     if not path.name.lower().endswith((".nii", ".nii.gz")):
-        raise OutputError(f"{path.name} must end in .nii.gz or .nii: labels are written as NIfTI.")
+        raise OutputError(f"{path} must end in .nii.gz or .nii: labels are written as NIfTI.")
+    check_file_place(path)
+
+
+def _check_spares(path: Path, files: tuple[Path, ...]) -> None:
+    """Refuse to write over what was read."""
+    if path.resolve() in {file.resolve() for file in files}:
+        raise OutputError(f"{path} is the scan itself; give the labels a name of their own.")

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_cardioxai.files import replacing
+from napari_cardioxai.files import check_folder_place, replacing, replacing_files_in
 from napari_cardioxai.phantom.answers import draw_answer
 from napari_cardioxai.phantom.dicom import Patient, write_dicom
 from napari_cardioxai.phantom.rasterise import LV, MYO, RV, mask_volume_ml
@@ -52,8 +52,8 @@ def generate(
 
     The manifest has the columns `subject, labels, scan, class` (paths relative
     to it, `scan` empty without images), every analytic truth with the suffix
-    `_true` and what the label masks give with the suffix `_mask`. It is written
-    last; when the work is cancelled or fails, the files of this run are removed.
+    `_true` and what the label masks give with the suffix `_mask`. When the work
+    is cancelled or fails, nothing of it stays and a former cohort is untouched.
 
     Parameters
     ----------
@@ -86,24 +86,24 @@ def generate(
     if subjects < 1 or seed < 0:
         raise PhantomError("a cohort needs at least one subject and a seed of 0 or more.")
     out_dir = Path(out_dir)
-    job = _Job(cohort, out_dir, seed, images, dicom)
-    manifest = out_dir / MANIFEST
+    check_folder_place(out_dir)
     rows: dict[int, dict[str, Any]] = {}
-    try:
+    with replacing_files_in(out_dir) as beside:
+        job = _Job(cohort, beside, seed, images, dicom)
         on_progress(0, subjects, "subjects")
         for index, row in written_rows(job, subjects, workers or os.cpu_count() or 1):
             rows[index] = row
             on_progress(len(rows), subjects, "subjects")
-        with replacing(manifest) as beside, beside.open("w", newline="", encoding="utf-8") as file:
-            ordered = [rows[index] for index in range(subjects)]
+        ordered = [rows[index] for index in range(subjects)]
+        with (beside / MANIFEST).open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(ordered[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(ordered)
-    except BaseException:
-        for index in range(subjects):
-            job.remove(index)
-        raise
-    return manifest
+        # A former export of the same subject may have more pictures.
+        for folder in (beside / "dicom").glob("*"):
+            for picture in (out_dir / "dicom" / folder.name).glob("IM-*.dcm"):
+                picture.unlink()
+    return out_dir / MANIFEST
 
 
 @dataclass(frozen=True)
@@ -146,18 +146,6 @@ class _Job:
         asked = {"label": answer.label, **answer.concepts}
         shown = {name: "" if yes is None else int(yes) for name, yes in asked.items()}
         return {"split": answer.split, **shown}
-
-    def remove(self, index: int) -> None:
-        """Take away what `write` has made."""
-        name = f"s{index:04d}"
-        folder = self.out_dir / "dicom" / name
-        for file in (self._labels(name), self._image(name), self._truth(name)):
-            (self.out_dir / file).unlink(missing_ok=True)
-        for path in folder.glob("IM-*.dcm"):
-            path.unlink()
-        for empty in (folder, *(self.out_dir / n for n in ("dicom", "labels", "images", "truth"))):
-            if empty.is_dir() and not any(empty.iterdir()):
-                empty.rmdir()
 
     @staticmethod
     def _labels(name: str) -> str:

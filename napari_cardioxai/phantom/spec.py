@@ -16,6 +16,18 @@ from napari_cardioxai.phantom.volume_curve import PhantomError
 
 # Seven classes that differ in what every reader knows; the others belong to a question.
 CLASSES_OF_MIXED = ("NOR", "DCM", "HCM", "MINF", "RV", "LBBB", "DIAST")
+# Lowest and highest value of what is one number; what lies outside is a slip of the pen.
+LIMITS = {
+    "frames": (2, 1000),
+    "pixel_mm": (0.2, 10.0),
+    "slice_distance_mm": (0.5, 50.0),
+    "fused_share": (0.0, 1.0),
+    "covered": (0.3, 1.0),
+    "breath_hold_mm": (0.0, 50.0),
+    "mistriggered_share": (0.0, 1.0),
+    "missing_share": (0.0, 1.0),
+}
+LIMITS_OF_LISTS = {"matrix": (16, 1024), "heart_rate_bpm": (30.0, 200.0), "levels": (0.01, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -81,14 +93,20 @@ class CohortSpec:
             raise PhantomError(
                 f"the class {unknown[0]!r} is unknown; choose from {', '.join(known)}."
             )
-        if not self.classes or self.frames < 2 or not 0.3 <= self.covered <= 1:
-            raise PhantomError(
-                "a cohort needs a class, at least 2 frames and at least 0.3 of the cycle covered."
-            )
-        if self.pixel_mm <= 0 or self.slice_distance_mm <= 0 or min(self.matrix) < 16:
-            raise PhantomError(
-                "pixel_mm and slice_distance_mm must be positive and the matrix at least 16 x 16."
-            )
+        if not self.classes:
+            raise PhantomError("a cohort needs a class.")
+        values = [(name, limits, getattr(self, name)) for name, limits in LIMITS.items()]
+        for name, limits in LIMITS_OF_LISTS.items():
+            values += [(name, limits, value) for value in getattr(self, name) or ()]
+        for name, (lowest, highest), value in values:
+            if not lowest <= value <= highest:  # not a number lies nowhere
+                raise PhantomError(
+                    f"{name} must lie between {lowest:g} and {highest:g}, not at {value:g}."
+                )
+        if self.heart_rate_bpm is not None and self.heart_rate_bpm[0] > self.heart_rate_bpm[1]:
+            raise PhantomError("heart_rate_bpm is the lowest, then the highest rate.")
+        if self.snr is not None and not 0 <= self.snr < float("inf"):
+            raise PhantomError(f"snr must be 0 (no noise) or positive, not {self.snr:g}.")
         self._check_labelling()
 
     def _check_labelling(self) -> None:
@@ -176,7 +194,7 @@ def read_spec(spec: CohortSpec | Path | str) -> CohortSpec:
         text = path.read_text(encoding="utf-8")
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PhantomError(f"{path} cannot be read as a specification: {error}") from error
+        raise PhantomError(f"{path} cannot be read as a specification: {error}.") from error
     if not isinstance(values, dict):
         raise PhantomError(f"{path} must hold named values such as frames = 30.")
     return _spec_from(values, path)
@@ -195,7 +213,10 @@ def _spec_from(values: Mapping[str, Any], path: Path) -> CohortSpec:
         if not _fits(key, value, known[key]):
             raise PhantomError(f"{path}: {key} cannot be {value!r}.")
     listed: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return replace(BUILT_IN[base], **listed)
+    try:
+        return replace(BUILT_IN[base], **listed)
+    except PhantomError as error:
+        raise PhantomError(f"{path}: {error}") from error
 
 
 _PAIRS = ("matrix", "heart_rate_bpm")
@@ -204,9 +225,12 @@ _LISTS = ("classes", "levels", *_PAIRS)
 
 def _fits(key: str, value: Any, example: Any) -> bool:
     if key in _LISTS:
-        kind: tuple[type, ...] = (str,) if key == "classes" else (int, float)
+        kind: tuple[type, ...] = {"classes": (str,), "matrix": (int,)}.get(key, (int, float))
         right_length = len(value) == 2 if key in _PAIRS and isinstance(value, list) else True
-        return isinstance(value, list) and right_length and all(isinstance(v, kind) for v in value)
+        right_kinds = isinstance(value, list) and all(
+            isinstance(v, kind) and not isinstance(v, bool) for v in value
+        )
+        return right_length and right_kinds
     if isinstance(example, str):
         return isinstance(value, str)
     if isinstance(example, bool):

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from napari_cardioxai.phantom.classes import Case
-from napari_cardioxai.phantom.heart import MYOCARDIAL_DENSITY_G_PER_ML, SEGMENTS
+from napari_cardioxai.phantom.heart import MYOCARDIAL_DENSITY_G_PER_ML
 from napari_cardioxai.phantom.ranges import HeartClass
 from napari_cardioxai.phantom.rasterise import LV, MYO, RV, Grid, mask_volume_ml
 from napari_cardioxai.phantom.subject import Subject
+from napari_cardioxai.phantom.volume_curve import CurveTruth
 
 
 def analytic_truth(subject: Subject) -> dict[str, Any]:
     """What a perfect measurement finds, under the measurements' own names; None where nothing.
 
-    Wall thickness is `wt_ed_mm_01` to `wt_es_mm_16`: the mean of each AHA
-    segment at end-diastole and end-systole in mm.
+    Times count as there: PER and diastasis after end-diastole, PFR and PAFR
+    after end-systole. What a measurement lists by AHA segment is numbered, such
+    as `wall_ed_mm_01` to `wall_ed_mm_16`. `es_time_ms`, `wall_es_max_mm`,
+    `septal_flash_mm` and `lateral_delay_ms` have no counterpart.
     """
     case, heart = subject.case, subject.case.heart
-    left, right = heart.lv.truth(), heart.rv.truth()
+    left = heart.lv.truth()
     curve = heart.lv.volume_ml(subject.times_ms)
-    still = heart.beat(np.array([0.0, left.es_time_ms])).segment_thickness_mm()
-    truth: dict[str, Any] = {k: v for k, v in asdict(left).items() if k != "note"}
+    ed_mm, es_mm = heart.beat(np.array([0.0, left.es_time_ms])).segment_thickness_mm()
+    truth: dict[str, Any] = {"heart_rate_bpm": left.heart_rate_bpm, "cycle_ms": heart.lv.cycle_ms}
+    truth |= _ventricle(left)
+    truth["es_time_ms"] = left.es_time_ms
     truth["cardiac_output_l_min"] = left.sv_ml * left.heart_rate_bpm / 1000
-    for rate in ("per", "pfr", "pafr"):
-        flow = getattr(left, f"{rate}_ml_s")
-        truth[f"{rate}_edv_s"] = None if flow is None else flow / left.edv_ml
     truth["ed_frame"], truth["es_frame"] = int(np.argmax(curve)), int(np.argmin(curve))
     truth["lvm_g"] = heart.mass_g
-    for name in ("edv_ml", "esv_ml", "sv_ml", "ef_percent", "per_ml_s", "pfr_ml_s", "pafr_ml_s"):
-        truth[f"rv_{name}"] = getattr(right, name)
-    for when, values in zip(("ed", "es"), still, strict=True):
-        truth[f"max_wt_{when}_mm"] = float(values.max())
-        for segment in range(SEGMENTS):
-            truth[f"wt_{when}_mm_{segment + 1:02d}"] = float(values[segment])
-    truth["thickening_variance_percent2"] = _thickening_variance_percent2(*still)
+    truth |= {f"rv_{key}": value for key, value in _ventricle(heart.rv.truth()).items()}
+    for when, values in (("ed", ed_mm), ("es", es_mm)):
+        truth[f"wall_{when}_max_mm"] = float(values.max())
+        truth |= _by_segment(f"wall_{when}_mm", values)
+    truth |= _by_segment("thickening_percent", 100 * (es_mm - ed_mm) / ed_mm)
+    truth["thickening_variance_percent2"] = _thickening_variance_percent2(ed_mm, es_mm)
     truth["septal_flash_mm"] = truth["lateral_delay_ms"] = None
     if heart.dyssynchrony is not None:
         truth["septal_flash_mm"] = _flash_mm(case)
@@ -45,6 +45,30 @@ def analytic_truth(subject: Subject) -> dict[str, Any]:
     elif case.kind is HeartClass.CANDIDATE:  # where it is looked for and not found
         truth["septal_flash_mm"] = truth["lateral_delay_ms"] = 0.0
     return truth
+
+
+def _ventricle(curve: CurveTruth) -> dict[str, Any]:
+    """Volumes, rates and times of one ventricle by the names of `anatomy.measurements`."""
+    truth: dict[str, Any] = {
+        key: getattr(curve, key) for key in ("edv_ml", "esv_ml", "sv_ml", "ef_percent")
+    }
+    for rate in ("per", "pfr", "pafr"):
+        flow = getattr(curve, f"{rate}_ml_s")
+        truth[f"{rate}_ml_s"] = flow
+        truth[f"{rate}_edv_s"] = None if flow is None else flow / curve.edv_ml
+    atrial = curve.pafr_time_ms
+    return truth | {
+        "tper_ms": curve.per_time_ms,
+        "tpfr_ms": curve.pfr_time_ms - curve.es_time_ms,
+        "tpafr_ms": None if atrial is None else atrial - curve.es_time_ms,
+        "diastasis_ms": curve.diastasis_time_ms,
+        "third_filling_fraction": curve.filling_fraction,
+        "ea_ratio": curve.e_a_ratio,
+    }
+
+
+def _by_segment(key: str, values: np.ndarray) -> dict[str, float]:
+    return {f"{key}_{segment:02d}": float(value) for segment, value in enumerate(values, start=1)}
 
 
 def _thickening_variance_percent2(ed_mm: np.ndarray, es_mm: np.ndarray) -> float:

@@ -45,10 +45,11 @@ RATES = (
     ("E/A of the filling rates", "ea_ratio", 1, 1, "ratio"),
     ("Time from ED to PER", "tper_ms", 1, 0, "ms"),
     ("Time from ES to PFR", "tpfr_ms", 1, 0, "ms"),
+    ("Time from ES to PAFR", "tpafr_ms", 1, 0, "ms"),
     ("Time from ED to diastasis", "diastasis_ms", 1, 0, "ms"),
     ("Filled after 1/3 of diastole", "third_filling_fraction", 100, 0, "% of SV"),
 )
-ATRIAL = ("pafr_ml_s", "pafr_edv_s", "ea_ratio", "diastasis_ms")
+ATRIAL = ("pafr_ml_s", "pafr_edv_s", "ea_ratio", "tpafr_ms", "diastasis_ms")
 
 
 def function_section(

@@ -52,7 +52,6 @@ class Catalogue:
         return {
             "series": [entry.as_json() for entry in self.entries],
             "default": self.default,
-            "warnings": list(self.warnings),
         }
 
 
@@ -160,6 +159,8 @@ def _nothing(given: list[Path]) -> str:
     first = given[0]
     if first.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar"):
         return f"{first.name} is packed; unpack it and open the folder."
+    if first.is_file() and first.stat().st_size == 0:
+        return f"{first.name} is empty; copy or export it again."
     if first.is_file():
         return f"{first.name} is no DICOM, NIfTI, PNG, JPEG or NPY file."
     return f"{first} holds no DICOM, NIfTI or picture that can be opened."

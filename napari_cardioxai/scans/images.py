@@ -145,19 +145,25 @@ def _picture(path: Path) -> np.ndarray:
 
 def _numeric(data: np.ndarray, path: Path) -> np.ndarray:
     """A copy of kinds that the rest of the program computes with."""
+    _check_kind(data, path)
     if data.dtype.kind == "b":
         return np.asarray(data, np.uint8)
-    if data.dtype.kind not in "iuf":
-        raise ScanError(f"{path.name} holds {data.dtype} values; save grey values as numbers.")
     if data.dtype.kind == "f":
         return np.nan_to_num(np.asarray(data, np.float32), posinf=0, neginf=0)
     return np.array(data)
 
 
+def _check_kind(data: np.ndarray, path: Path) -> None:
+    if data.dtype.kind not in "biuf":
+        raise ScanError(f"{path.name} holds {data.dtype} values; save grey values as numbers.")
+
+
 def _shape(path: Path) -> tuple[int, int, int, int]:
     try:
         if path.suffix.lower() == ".npy":
-            shape = _array(path).shape
+            array = _array(path)
+            _check_kind(array, path)
+            shape = array.shape
         else:
             with Image.open(path) as image:
                 shape = image.size[::-1]

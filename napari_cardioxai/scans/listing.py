@@ -9,6 +9,8 @@ from pathlib import Path
 
 from napari_cardioxai.errors import ScanError
 
+DICOMDIR = "DICOMDIR"  # the table of contents of a medium: stands for the folder that it lies in
+
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:
     """Sort key by which picture 9 comes before picture 10."""
@@ -22,7 +24,7 @@ def in_natural_order(files: Iterable[Path]) -> list[Path]:
 
 
 def files_below(paths: Iterable[Path]) -> list[Path]:
-    """All files at and below the paths, hidden ones left out.
+    """All files at and below the paths, hidden ones left out; a DICOMDIR stands for its folder.
 
     Raises
     ------
@@ -32,6 +34,8 @@ def files_below(paths: Iterable[Path]) -> list[Path]:
     files: dict[Path, None] = {}
     for path in paths:
         try:
+            if path.is_file() and path.name.upper() == DICOMDIR:
+                path = path.parent
             if path.is_dir():
                 files |= dict.fromkeys(_files_in(path))
             elif path.is_file():

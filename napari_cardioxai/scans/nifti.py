@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
-from nibabel.imageglobals import LoggingOutputSuppressor
+from nibabel.imageglobals import logger as nibabel_logger
 from nibabel.nifti1 import Nifti1Extension
 from nibabel.openers import Opener
 from nibabel.spatialimages import HeaderDataError
@@ -270,7 +272,7 @@ def _describe(path: Path) -> _Described:
 def _open(path: Path) -> tuple[Any, np.ndarray]:
     """The image, and its voxel sizes as stored: its header has bad ones mended, unsaid."""
     try:
-        with LoggingOutputSuppressor():
+        with _quiet_nibabel():
             image = nib.load(path, mmap=False)
             if not isinstance(image, nib.Nifti1Image):
                 raise ImageFileError(f"{type(image).__name__} is another format")
@@ -290,6 +292,24 @@ def _open(path: Path) -> tuple[Any, np.ndarray]:
     if not complete:
         raise _cut_short(path)
     return image, np.abs(np.array(stored["pixdim"][1:4], float))
+
+
+@contextmanager
+def _quiet_nibabel() -> Iterator[None]:
+    """Keep what nibabel mends in a header off standard error.
+
+    Its own suppressor takes the log's handlers away, upon which Python's handler
+    of last resort prints.
+    """
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    nibabel_logger.addFilter(nothing)
+    try:
+        yield
+    finally:
+        nibabel_logger.removeFilter(nothing)
 
 
 def _cut_short(path: Path) -> ScanError:

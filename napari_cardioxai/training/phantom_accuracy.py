@@ -280,7 +280,7 @@ def measurement_errors(labels: Labels, subject: Subject) -> dict[str, list[float
         late, frames = measured["es_frame"] - truth["es_frame"], len(labels.data)
         found["es_frames"] = [(late + frames // 2) % frames - frames // 2]
     thickness = [
-        wall - truth[f"wt_{when}_mm_{segment + 1:02d}"]
+        wall - truth[f"wall_{when}_mm_{segment + 1:02d}"]
         for when in ("ed", "es")
         for segment, wall in enumerate((measured[f"wall_{when}_mm"] or ())[:AHA_SEGMENTS])
         if wall is not None

@@ -44,3 +44,11 @@ def test_other_grids_and_empty_truth_are_refused_with_a_reason():
     empty = Labels(data=np.zeros((2, 3, 16, 16), np.uint8), geometry=GEOMETRY)
     with pytest.raises(LabelError, match="nothing to compare"):
         agreement(a_heart(), empty)
+
+
+def test_a_slice_beside_a_wide_gap_counts_for_what_it_stands_for():
+    """Slices at 0, 10 and 30 mm stand for 10, 15 and 20 mm: 16 pixels of 4 mm2 in each."""
+    gaps = Geometry((10.0, 2.0, 2.0), slice_positions_mm=(0.0, 10.0, 30.0))
+    heart = Labels(data=a_heart().data, geometry=gaps)
+    (row,) = agreement(heart, heart)
+    assert row.true_volume_ml == pytest.approx(16 * 4 * (10 + 15 + 20) / 1000)

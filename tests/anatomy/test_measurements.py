@@ -67,7 +67,9 @@ def test_one_frame_has_a_volume_and_a_mass_but_no_fraction():
     m = measure(beating([140], myo=[100]))
     assert m.volume_ml == (140,) and m.lvm_g == pytest.approx(105.0)
     assert m.edv_ml is m.ef_percent is m.es_frame is None
-    assert m.notes == ("There is one frame only: its volume, but no ejection fraction.",)
+    one, no_walls = m.notes
+    assert one == "There is one frame only: its volume, but no ejection fraction."
+    assert no_walls.startswith("Wall segments need") and no_walls.endswith("RV cavity.")
     assert ("LV volume", "140", "mL") in m.as_rows()
 
 
@@ -209,8 +211,16 @@ def test_indices_divide_by_the_body_surface():
     assert measure(beating(LV)).edvi_ml_m2 is None
 
 
-@pytest.mark.parametrize("body", [{"height_cm": 180}, {"height_cm": 180, "weight_kg": 0}])
-def test_half_a_body_size_is_refused(body):
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"height_cm": 180},
+        {"height_cm": 180, "weight_kg": 0},
+        {"height_cm": 1.8, "weight_kg": 80},  # in metres
+        {"height_cm": np.nan, "weight_kg": 80},
+    ],
+)
+def test_half_a_body_size_or_nobodys_is_refused(body):
     with pytest.raises(MeasurementError, match="height in cm and the weight in kg"):
         measure(beating(LV), **body)
 

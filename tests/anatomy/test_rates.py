@@ -51,6 +51,7 @@ def test_times_are_found_within_a_frame(curve, frames):
     dt = curve.cycle_ms / frames
     assert rates.tper_ms == pytest.approx(truth.per_time_ms, abs=dt / 2)
     assert rates.tpfr_ms == pytest.approx(truth.pfr_time_ms - truth.es_time_ms, abs=dt)
+    assert rates.tpafr_ms == pytest.approx(truth.pafr_time_ms - truth.es_time_ms, abs=dt)
     assert rates.diastasis_ms == pytest.approx(truth.diastasis_time_ms, abs=dt)
     assert rates.third_filling_fraction == pytest.approx(truth.filling_fraction, abs=0.07)
     assert rates.pafr_time_ms == pytest.approx(truth.pafr_time_ms, abs=dt)

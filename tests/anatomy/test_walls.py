@@ -202,6 +202,29 @@ def test_a_wall_that_the_valve_plane_shaves_off_is_not_called_thin():
     assert found.aha_mm[0, :6] == pytest.approx(np.full(6, 9.0), abs=0.4)
 
 
+def test_a_septum_that_an_oblique_valve_plane_has_thinned_does_not_count():
+    """What is left of the wall still closes the ring, so no gap tells that it was cut."""
+    data = np.stack([_with_rv(ring(24, 9, pixel=1.0)) for _ in range(9)])
+    y, x = np.indices(data.shape[1:]) - 47.5
+    septum = np.abs(np.arctan2(y, -x)) < 0.9
+    data[0][septum & (np.hypot(y, x) > 28) & (data[0] == 2)] = 0  # 4 of 9 mm are left
+    found = wall_thickness(Labels(data[None], Geometry((8.0, 1.0, 1.0))), ed_frame=0)
+    assert np.isnan(found.segment_mm[0, 0, [1, 2]]).all()
+    assert found.segment_mm[0, 1:] == pytest.approx(np.full((8, 6), 9.0), abs=0.35)
+    assert found.aha_mm[0, :6] == pytest.approx(np.full(6, 9.0), abs=0.3)
+
+
+def test_a_thin_wall_that_goes_on_to_the_base_is_an_infarct_and_is_measured():
+    data = np.stack([_with_rv(ring(24, 9, pixel=1.0)) for _ in range(9)])
+    y, x = np.indices(data.shape[1:]) - 47.5
+    lateral = np.abs(np.arctan2(y, x)) < 1.1  # two segments
+    for z in (0, 1):  # two of three basal slices
+        data[z][lateral & (np.hypot(y, x) > 28) & (data[z] == 2)] = 0
+    found = wall_thickness(Labels(data[None], Geometry((8.0, 1.0, 1.0))), ed_frame=0)
+    assert np.isfinite(found.segment_mm[0, :3]).all()
+    assert found.segment_mm[0, :2].min() == pytest.approx(4, abs=0.6)
+
+
 def _with_rv(labels):
     y, x = np.indices(labels.shape) - 47.5
     theta, r = np.arctan2(y, -x), np.hypot(y, x)

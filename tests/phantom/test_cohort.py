@@ -2,6 +2,7 @@ import csv
 import hashlib
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +11,9 @@ import pydicom
 import pytest
 from pydicom.uid import MRImageStorage
 
+from napari_cardioxai.anatomy.label_files import read_labels
+from napari_cardioxai.anatomy.measurements import measure
+from napari_cardioxai.errors import OutputError
 from napari_cardioxai.phantom.cohort import BUILT_IN, CohortSpec, draw_subject, generate, read_spec
 from napari_cardioxai.phantom.volume_curve import PhantomError
 from napari_cardioxai.progress import Cancelled
@@ -61,8 +65,8 @@ def test_the_manifest_names_every_truth_and_the_labels_lie_beside_it(tmp_path: P
         "lvm_g",
         "rv_edv_ml",
         "heart_rate_bpm",
-        "wt_ed_mm_01",
-        "wt_es_mm_16",
+        "wall_ed_mm_01",
+        "wall_es_mm_16",
     ):
         assert float(rows[0][f"{name}_true"]) > 0
     assert float(rows[2]["septal_flash_mm_true"]) > 0 and rows[0]["septal_flash_mm_true"] == ""
@@ -125,6 +129,51 @@ def test_a_cancel_leaves_nothing_behind(tmp_path: Path):
         assert not _files(tmp_path / "out")
 
 
+def test_a_failure_leaves_a_former_cohort_as_it_was(tmp_path: Path):
+    generate(SMALL, tmp_path, subjects=2, seed=1, workers=1)
+    before = _files(tmp_path)
+
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        generate(SMALL, tmp_path, subjects=3, seed=2, workers=1, on_progress=stop)
+    assert _files(tmp_path) == before
+
+
+def test_another_export_leaves_no_picture_of_the_former_one(tmp_path: Path):
+    for frames in (6, 4):
+        spec = replace(SMALL, frames=frames)
+        generate(spec, tmp_path, subjects=1, seed=1, workers=1, dicom=True)
+    assert len(list((tmp_path / "dicom" / "s0000").iterdir())) == 4 * 2
+
+
+def test_a_file_where_the_folder_should_be_is_a_sentence(tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    for folder in ("file", "file/deep"):
+        with pytest.raises(OutputError, match="cannot be written to"):
+            generate(SMALL, tmp_path / folder, subjects=1, seed=1)
+
+
+def test_every_truth_has_the_name_of_its_measurement(tmp_path: Path):
+    """But for what no label file tells, or the measurement lists in another form."""
+    manifest = generate(CohortSpec(classes=("NOR",)), tmp_path, subjects=1, seed=1, workers=1)
+    (row,) = _rows(manifest)
+    truths = {key.removesuffix("_true") for key in row if key.endswith("_true")}
+    measured = measure(read_labels(tmp_path / row["labels"])).as_json()
+    plain = {key for key, value in measured.items() if isinstance(value, int | float)}
+    assert plain - truths == {"sdi_percent"}
+    by_segment = {key[:-3] for key in truths if key[-3:] == "_01"}
+    assert by_segment == {"wall_ed_mm", "wall_es_mm", "thickening_percent"}
+    others = {key for key in truths if key not in measured and key[:-3] not in by_segment}
+    assert others == {"es_time_ms", "wall_es_max_mm", "septal_flash_mm", "lateral_delay_ms"}
+    for key in ("tper_ms", "tpfr_ms", "tpafr_ms", "diastasis_ms", "rv_tpafr_ms"):
+        assert measured[key] == pytest.approx(float(row[f"{key}_true"]), abs=45), key
+    for key in ("third_filling_fraction", "ea_ratio", "rv_per_edv_s"):
+        assert measured[key] == pytest.approx(float(row[f"{key}_true"]), rel=0.15), key
+
+
 def test_paired_classes_are_twins():
     spec = BUILT_IN["diastolic"]
     normal, ill = (draw_subject(spec, seed=9, index=k) for k in (6, 7))
@@ -173,6 +222,17 @@ def test_specifications_are_read_from_toml_and_json(tmp_path: Path):
         ("matrix = [64]", "matrix"),
         ('base = "nothing"', "base"),
         ("frames = ", "cannot be read"),
+        ("frames = 1", "frames must lie between 2"),
+        ("matrix = [64.5, 64]", "matrix cannot be"),
+        ("matrix = [8, 64]", "matrix must lie"),
+        ("pixel_mm = nan", "pixel_mm must lie"),
+        ("slice_distance_mm = 0.01", "slice_distance_mm must lie"),
+        ("levels = [2.0]", "levels must lie"),
+        ("heart_rate_bpm = [90, 60]", "lowest, then the highest"),
+        ("heart_rate_bpm = [0, 60]", "heart_rate_bpm must lie"),
+        ("fused_share = 2", "fused_share must lie"),
+        ("breath_hold_mm = -2", "breath_hold_mm must lie"),
+        ("snr = -3", "snr must be"),
     ],
 )
 def test_a_wrong_specification_is_refused_in_a_sentence(tmp_path: Path, text: str, word: str):

@@ -26,7 +26,7 @@ def write_picture(path):
 def test_json_holds_what_the_command_line_promises(tmp_path):
     catalogue = find_series(write_cine(tmp_path, frames=3, slices=4))
     told = json.loads(json.dumps(catalogue.as_json()))
-    assert told["default"] == 0
+    assert set(told) == {"series", "default"} and told["default"] == 0
     (series,) = told["series"]
     assert series == {
         "name": "cine SAX (series 5)",
@@ -115,3 +115,15 @@ def test_file_of_another_kind_is_a_sentence(tmp_path, name, reason):
         find_series(tmp_path / name)
     with pytest.raises(ScanError, match="holds no DICOM"):
         find_series(tmp_path)
+
+
+def test_the_table_of_contents_of_a_medium_stands_for_its_folder(tmp_path):
+    write_cine(tmp_path / "IMAGES", frames=3, slices=4)
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert find_series(tmp_path / "DICOMDIR").entries[0].shape == (3, 4, 6, 5)
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "scan").touch()
+    with pytest.raises(ScanError, match="scan is empty"):
+        find_series(tmp_path / "scan")

@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 from itertools import permutations, product
 
 import nibabel as nib
@@ -457,3 +459,17 @@ def test_colour_files_and_missing_files_are_refused(tmp_path):
         read_nifti(tmp_path / "a.nii")
     with pytest.raises(ScanError, match="does not exist"):
         read_nifti(tmp_path / "b.nii")
+
+
+def test_a_header_that_nibabel_mends_is_read_without_a_word_on_standard_error(tmp_path):
+    """In a process of its own: nibabel's log writes to the stream that it was imported with."""
+    path = tmp_path / "negative.nii"
+    nib.save(nib.Nifti1Image(np.ones((4, 5, 6), np.int16), np.diag([1.5, 1.5, 8, 1])), path)
+    content = bytearray(path.read_bytes())
+    content[80:84] = np.float32(-1.5).tobytes()  # pixdim[1]
+    path.write_bytes(content)
+    code = (
+        "import sys; from napari_cardioxai.scans.nifti import read_nifti; read_nifti(sys.argv[1])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True)
+    assert run.stderr == b""

@@ -54,6 +54,13 @@ class _Groups:
             return ()
         return values if np.isfinite(values).all() else ()
 
+    def per_frame(self, keyword: str) -> tuple[float, ...]:
+        """Values of a keyword in whichever group of this frame has it."""
+        for element in self.own:
+            if element.VR == "SQ" and element.value and element.value[0].get(keyword) is not None:
+                return self.numbers(element.keyword, keyword)
+        return ()
+
     def given(self, places: Mapping[str, tuple[str, str]]) -> dict[str, float]:
         """The first number at each place; those that have none are left out."""
         found = {name: self.numbers(*place) for name, place in places.items()}
@@ -66,6 +73,13 @@ _FIELDS = {
     "intercept": ("PixelValueTransformationSequence", "RescaleIntercept"),
     "cycle_ms": ("CardiacSynchronizationSequence", "RRIntervalTimeNominal"),
 }
+# Older and converted objects keep these in frame content or among what found no place.
+_MISPLACED = (
+    "TriggerTime",
+    "TemporalPositionIdentifier",
+    "NominalPercentageOfCardiacPhase",
+    "NominalCardiacTriggerDelayTime",
+)
 _FRAME_KEYS = {
     "TemporalPositionIndex": ("FrameContentSequence", "TemporalPositionIndex"),
 } | {
@@ -86,7 +100,11 @@ def enhanced_frames(dataset: Dataset, common: dict[str, Any]) -> Iterator[Frame]
     first = common["keys"].get("InstanceNumber", 0.0) * 1e6
     for number, own in enumerate(dataset.PerFrameFunctionalGroupsSequence):
         groups = _Groups(own, shared)
-        keys = common["keys"] | {"InstanceNumber": first + number + 1} | groups.given(_FRAME_KEYS)
+        timed = groups.given(_FRAME_KEYS)
+        if not timed:
+            found = {keyword: groups.per_frame(keyword) for keyword in _MISPLACED}
+            timed = {keyword: values[0] for keyword, values in found.items() if values}
+        keys = common["keys"] | {"InstanceNumber": first + number + 1} | timed
         acquired = moment_ms(str(groups.value("FrameContentSequence", "FrameAcquisitionDateTime")))
         if np.isfinite(acquired):
             keys["AcquisitionTime"] = acquired

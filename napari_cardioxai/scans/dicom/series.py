@@ -188,7 +188,7 @@ def _left_empty(sentence: str, t: int, z: int, shape: tuple[int, ...]) -> str:
 def _cut_notes(grid: list[list[Frame | None]]) -> list[str]:
     shape = (len(grid), len(grid[0]))
     return [
-        _left_empty(f"{f.path.name} is cut short", t, z, shape)
+        _left_empty(f"the file {f.path.name} is cut short", t, z, shape)
         for t, row in enumerate(grid)
         for z, f in enumerate(row)
         if f is not None and f.is_cut
@@ -220,7 +220,12 @@ def _geometry(slices: list[list[Frame]]) -> tuple[Geometry, list[str]]:
     gaps = np.diff(depths)
     notes: list[str] = []
     if len(gaps):
-        z_mm = float(np.median(gaps))
+        low, high = (
+            np.percentile(gaps, 50, method="lower"),
+            np.percentile(gaps, 50, method="higher"),
+        )
+        # Half way between a gap and one of a missing slice lies a distance that does not occur.
+        z_mm = float(low if high > (1 + UNEQUAL_GAP) * low else (low + high) / 2)
         uneven = np.abs(gaps - z_mm) > UNEQUAL_GAP * z_mm
         notes += [_gap_note(gaps, uneven, z_mm)] if uneven.any() else []
     else:

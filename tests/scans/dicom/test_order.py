@@ -354,6 +354,19 @@ def test_unequal_gap_keeps_positions_and_says_where(tmp_path):
     assert any("18.0 mm between slices 2 and 3" in w for w in scan.provenance.warnings)
 
 
+def test_of_two_unlike_gaps_the_narrow_one_is_the_slice_distance(tmp_path):
+    """Half way between them lies a distance at which there are no slices."""
+
+    def edit(ds, t, z):
+        depth = GAP_MM * (z if z < 2 else z + 1)
+        ds.ImagePositionPatient = [f"{v:.6f}" for v in ORIGIN + depth * NORMAL]
+
+    scan = one_series(write_cine(tmp_path, slices=3, edit=edit))
+    assert scan.geometry.spacing_mm[0] == pytest.approx(GAP_MM, rel=1e-5)
+    (said,) = scan.provenance.warnings
+    assert "18.0 mm between slices 2 and 3, 9.0 mm otherwise" in said
+
+
 def test_gaps_within_two_percent_are_equal(tmp_path):
     def edit(ds, t, z):
         depth = GAP_MM * z + (0.1 if z == 2 else 0)

@@ -27,6 +27,7 @@ from tests.scans.dicom_factory import (
     STEP_MS,
     enhanced,
     frame,
+    item,
     picture,
     save,
     set_pixels,
@@ -143,6 +144,28 @@ def test_enhanced_file_is_ordered_by_its_functional_groups(tmp_path):
     assert scan.cycle_ms == 900
 
 
+@pytest.mark.parametrize(
+    "group, keyword, factor",
+    [
+        ("FrameContentSequence", "NominalCardiacTriggerDelayTime", 40.0),
+        ("FrameContentSequence", "NominalPercentageOfCardiacPhase", 20.0),
+        ("UnassignedPerFrameConvertedAttributesSequence", "TriggerTime", 40.0),
+    ],
+)
+def test_enhanced_times_are_found_where_older_and_converted_files_keep_them(
+    tmp_path, group, keyword, factor
+):
+    ds = enhanced(5, 3)
+    for own in ds.PerFrameFunctionalGroupsSequence:
+        t = own.CardiacSynchronizationSequence[0].NominalCardiacTriggerDelayTime / 40.0
+        del own.CardiacSynchronizationSequence, own.PixelValueTransformationSequence
+        setattr(own, group, [item(**{keyword: factor * t})])
+    save(ds, tmp_path / "x")
+    scan = load_scan(tmp_path)
+    assert scan.provenance.order_rule == keyword
+    np.testing.assert_array_equal(scan.data, stack(5, 3))
+
+
 def test_enhanced_file_cut_short_keeps_the_frames_that_are_there(tmp_path):
     path = save(enhanced(5, 4, seed=2), tmp_path / "cut")
     path.write_bytes(path.read_bytes()[:-70])  # 60 bytes a frame: the last two are hit
@@ -174,6 +197,8 @@ def test_file_cut_within_its_pixels_is_left_empty_and_named(tmp_path):
     np.testing.assert_array_equal(scan.data, expected)
     assert scan.missing == (tuple(place),)
     assert any("00000 is cut short" in w for w in scan.provenance.warnings)
+    cut.rename(tmp_path / "im_a")
+    assert any("im_a is cut short" in w for w in load_scan(tmp_path).provenance.warnings)
 
 
 def test_file_cut_within_its_header_is_missing_and_named(tmp_path):
