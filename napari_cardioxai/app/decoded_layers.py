@@ -122,8 +122,9 @@ class DecodedLayers(QObject):
                 self._draw()
 
     def _draw(self) -> None:
-        for name in (DECODED, DIFFERENCE):
-            if self[name].visible:
+        # Whoever listens to the list of layers would draw that anew, and with it the whole window.
+        with self._viewer.layers.events.blocker():
+            for name in (DECODED, DIFFERENCE):
                 self[name].refresh(thumbnail=False, extent=False, highlight=False)
 
     def set_visible(self, name: str, visible: bool) -> None:

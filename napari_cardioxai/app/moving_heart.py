@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cardioxai.app.decoded_layers import DECODED, DecodedLayers
 from napari_cardioxai.app.latest_job import LatestJob
+from napari_cardioxai.app.prompt_job import PromptJob
 from napari_cardioxai.app.workers import Work, sentence
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from napari_cardioxai.concepts.heart import ConceptHeart, Readout
     from napari_cardioxai.progress import Progress
 
-FRAME_MS, CYCLE_MS, LINE_MS = 0, 60, 20
+CYCLE_MS, LINE_MS = 100, 20  # the first longer than a frame takes, drawn and all
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class MovingHeart(QObject):
         self._desk, self._session = desk, desk.session
         self.layers = DecodedLayers(desk.viewer, self)
         self._blank()
-        self._frame = self._job(self._prepare_frame, self._on_frame, FRAME_MS)
+        self._frame = PromptJob(self._prepare_frame, self._on_frame, parent=self)
         self._cycle = self._job(self._prepare_cycle, self._on_cycle, CYCLE_MS)
         self._line = self._job(self._prepare_line, self.mmode_changed.emit, LINE_MS)
         for job in (self._frame, self._cycle, self._line):
@@ -197,12 +198,12 @@ class MovingHeart(QObject):
 
     # The work -------------------------------------------------------------------------
 
-    def _prepare_frame(self) -> Work | None:
+    def _prepare_frame(self) -> Callable[[], Any] | None:
         heart, moved = self.heart, self.moved
         phase = self._desk.phase if self._ahead is None else self._ahead
         if heart is None or not 0 <= phase < len(heart.restored):
             return None
-        return lambda on_progress: (moved, phase, heart.frame(moved.of(heart), phase))
+        return lambda: (moved, phase, heart.frame(moved.of(heart), phase))
 
     def _on_frame(self, result: tuple[Moved, int, np.ndarray]) -> None:
         moved, phase, data = result

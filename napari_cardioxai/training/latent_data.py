@@ -150,36 +150,48 @@ def moved(
     if not shift_px and not turn_deg:
         return sequences
     count, (rows, columns) = len(sequences), sequences.shape[-2:]
-    draws = 2 * torch.rand((count, 3), generator=generator, dtype=torch.float64) - 1
+    draws = 2 * torch.rand((count, 3, 1, 1), generator=generator, dtype=torch.float64) - 1
     shifts, angles = draws[:, :2] * shift_px, draws[:, 2] * math.radians(turn_deg)
     if not turn_deg:
         shifts = shifts.round()
+        if not sequences.is_floating_point():
+            return _shifted(sequences, shifts.flatten(1).int().tolist())
     middle_y, middle_x = (rows - 1) / 2, (columns - 1) / 2
-    y = torch.arange(rows, dtype=torch.float64)[:, None] - middle_y
-    x = torch.arange(columns, dtype=torch.float64)[None, :] - middle_x
-    result = torch.empty_like(sequences)
-    for k in range(count):
-        dy, dx = (y - shifts[k, 0]), (x - shifts[k, 1])
-        cos, sin = torch.cos(angles[k]), torch.sin(angles[k])
-        source_y, source_x = cos * dy - sin * dx, sin * dy + cos * dx
-        if sequences.is_floating_point():
-            result[k] = _interpolated(sequences[k], source_y / middle_y, source_x / middle_x)
-        else:
-            result[k] = _nearest(sequences[k], source_y + middle_y, source_x + middle_x)
-    return result
+    dy = torch.arange(rows, dtype=torch.float64)[:, None] - middle_y - shifts[:, 0]
+    dx = torch.arange(columns, dtype=torch.float64) - middle_x - shifts[:, 1]
+    cos, sin = torch.cos(angles), torch.sin(angles)
+    source_y, source_x = cos * dy - sin * dx, sin * dy + cos * dx
+    pictures = sequences.flatten(1, 2)
+    if sequences.is_floating_point():
+        result = _interpolated(pictures, source_y / middle_y, source_x / middle_x)
+    else:
+        result = _nearest(pictures, source_y + middle_y, source_x + middle_x)
+    return result.reshape(sequences.shape)
+
+
+def _shifted(sequences: Tensor, steps: Sequence[tuple[int, int]]) -> Tensor:
+    rows, columns = sequences.shape[-2:]
+    most = max(abs(step) for pair in steps for step in pair)
+    padded = functional.pad(sequences, (most, most, most, most))
+    return torch.stack(
+        [
+            one.narrow(-2, most - down, rows).narrow(-1, most - right, columns)
+            for one, (down, right) in zip(padded, steps, strict=True)
+        ]
+    )
 
 
 def _nearest(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
     rows, columns = pictures.shape[-2:]
     row, column = source_y.round().long(), source_x.round().long()
     inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-    place = (row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)).to(pictures.device)
-    found = pictures.flatten(-2).index_select(-1, place.flatten()).unflatten(-1, (rows, columns))
-    return found * inside.to(pictures.device)
+    place = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
+    # Not `index_select`, which takes several times as long along the last axis.
+    wanted = place.flatten(1)[:, None].expand(-1, pictures.shape[1], -1).to(pictures.device)
+    found = pictures.flatten(2).gather(2, wanted).unflatten(2, (rows, columns))
+    return found * inside[:, None].to(pictures.device)
 
 
 def _interpolated(pictures: Tensor, source_y: Tensor, source_x: Tensor) -> Tensor:
-    grid = torch.stack([source_x, source_y], -1).to(pictures)[None]
-    flat = pictures.reshape(1, -1, *pictures.shape[-2:])
-    sampled = functional.grid_sample(flat, grid, padding_mode="border", align_corners=True)
-    return sampled.reshape(pictures.shape)
+    grid = torch.stack([source_x, source_y], -1).to(pictures)
+    return functional.grid_sample(pictures, grid, padding_mode="border", align_corners=True)

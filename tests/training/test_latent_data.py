@@ -29,6 +29,23 @@ def test_a_shift_moves_all_frames_of_a_sequence_alike_by_whole_pixels():
     assert middles[0] != middles[1]
 
 
+def test_what_is_shifted_out_is_lost_and_background_comes_in():
+    random = np.random.default_rng(0)
+    sequences = random.integers(0, 4, (6, 2, 3, 16, 12), np.uint8)
+    draws = 2 * torch.rand((6, 3), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    steps = ((draws[:, :2] - 1) * 20).round().numpy()
+    assert (np.abs(steps) > 12).any(), "some leave the picture altogether"
+    found = moved(
+        torch.from_numpy(sequences),
+        shift_px=20,
+        turn_deg=0,
+        generator=torch.Generator().manual_seed(2),
+    )
+    for before, after, step in zip(sequences, found.numpy(), steps, strict=True):
+        expected = ndimage.shift(before, (0, 0, *step), order=0)
+        np.testing.assert_array_equal(after, expected)
+
+
 def test_a_turn_is_that_of_scipy():
     sequences = torch.from_numpy(a_disc()[None])
     generator = torch.Generator().manual_seed(3)

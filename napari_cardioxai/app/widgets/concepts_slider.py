@@ -11,7 +11,7 @@ from napari_cardioxai.app.widgets.concepts_spark import WRONG_COLOUR
 
 STEPS = 20  # of a slider in one standard deviation
 REACH = 3
-_FIGURE_WIDTH = 70  # of "-3.00 SD", so that sliders keep their length
+_FIGURE_WIDTH = 70  # of "-3.00 SD"
 _MARGIN = 7  # from the widget's edge to the middle of the handle at its end
 
 
@@ -31,7 +31,8 @@ class AlphaSlider(QWidget):
         self.slider.setSingleStep(1)
         self.slider.setPageStep(STEPS // 2)
         self.figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.figure.setMinimumWidth(_FIGURE_WIDTH)
+        # Sliders keep their length, and the dock is not laid out anew with every figure.
+        self.figure.setFixedSize(_FIGURE_WIDTH, self.name.sizeHint().height())
         self._strip = _Strip(plausible)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
