@@ -14,16 +14,12 @@ import numpy as np
 
 from napari_cardioxai import studies
 from napari_cardioxai.anatomy.label_files import SCHEME_MARK, read_labels
-from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
+from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.cohorts.manifest import SUFFIXES, Manifest
-from napari_cardioxai.cohorts.normalisation import (
-    NormalisedCine,
-    normalise_labels,
-    normalise_pictures,
-)
-from napari_cardioxai.cohorts.sequences import why_unfit
+from napari_cardioxai.cohorts.normalisation import NormalisedCine, normalise_pictures
+from napari_cardioxai.cohorts.sequences import fitting_cine, why_unfit
 from napari_cardioxai.errors import BundleError, CardioxaiError, CohortError
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.catalogue import load_scan
@@ -184,8 +180,6 @@ def classify_labels(
     BundleError
         When the model reads images and there is no scan.
     """
-    if fault := why_unfit(labels):
-        raise CohortError(f"these labels cannot be classified: {fault}")
     cine = _read_by(classifier, labels, scan)
     said = classifier.classify(cine)
     strange = _unlikeness(classifier, said.latent, cine.data)
@@ -212,14 +206,10 @@ def _read_by(classifier: LatentClassifier, labels: Labels, scan: Scan | None) ->
                 f"{classifier.card.name} reads images and cannot decide from labels; give the "
                 "scan, or choose a model of labels."
             )
+        if fault := why_unfit(labels):
+            raise CohortError(f"these labels do not fit {classifier.card.name}: {fault}")
         return normalise_pictures(scan.data, labels, classifier.spec)
-    cine = normalise_labels(labels, classifier.spec)
-    if lost := [name for value, name in STRUCTURE_NAMES.items() if not (cine.data == value).any()]:
-        raise CohortError(
-            f"these labels hold no {' and no '.join(lost)} in the slices that "
-            f"{classifier.card.name} reads; it needs all structures, so label them first."
-        )
-    return cine
+    return fitting_cine(labels, classifier.spec, model=classifier.card.name)
 
 
 def classify(

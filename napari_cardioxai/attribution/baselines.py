@@ -8,6 +8,7 @@ its words travel with the map.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,6 +109,8 @@ def _of_kind(
     if isinstance(baselines, Tensor):
         return Baseline("a given image", (baselines,))
     if isinstance(baselines, int | float):
+        if not math.isfinite(baselines):
+            raise AttributionError(f"a baseline of {baselines} is no image; give a finite number.")
         return Baseline(f"the value {baselines:g}", (torch.full_like(inputs, baselines),))
     axes = tuple(range(2, inputs.ndim))
     lowest, highest = inputs.flatten(1).amin(1), inputs.flatten(1).amax(1)
@@ -134,6 +137,11 @@ def _of_kind(
                 draws.append(lowest.reshape(per_example) + span * draw.to(inputs))
             return Baseline(f"uniform noise, {NOISE_SAMPLES} draws", tuple(draws))
         case "background":
+            if inputs.shape[1] == 1:
+                raise AttributionError(
+                    "background is a class of labels, and this is a picture; choose zero or another "
+                    "baseline."
+                )
             empty = torch.zeros_like(inputs)
             empty[:, 0] = 1
             return Baseline("background everywhere", (empty,))

@@ -18,10 +18,9 @@ from napari_cardioxai.bundles.card import LatentCard
 from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.cohorts.normalisation import (
     CineTransform,
-    normalise_labels,
     normalise_pictures,
 )
-from napari_cardioxai.cohorts.sequences import why_unfit
+from napari_cardioxai.cohorts.sequences import fitting_cine, why_unfit
 from napari_cardioxai.errors import AttributionError, BundleError, CohortError
 
 
@@ -91,14 +90,14 @@ def cycle_of(classifier: LatentClassifier, question: Question) -> Subject:
     reads_images = classifier.network.reads == "images"
     if reads_images and question.scan is None:
         raise BundleError(f"{classifier.card.name} reads images; give the scan beside its labels.")
-    if fault := why_unfit(labels):
-        raise CohortError(f"these labels cannot be classified: {fault}")
     if reads_images:
         assert question.scan is not None
+        if fault := why_unfit(labels):
+            raise CohortError(f"these labels do not fit {classifier.card.name}: {fault}")
         cine = normalise_pictures(np.asarray(question.scan.data), labels, classifier.spec)
         inputs = torch.from_numpy(cine.data[None, None]).float().to(classifier.device)
     else:
-        cine = normalise_labels(labels, classifier.spec)
+        cine = fitting_cine(labels, classifier.spec, model=classifier.card.name)
         inputs = memberships(torch.from_numpy(cine.data[None])).to(classifier.device)
     model = FramesToLogits(classifier.network)
     with torch.inference_mode():

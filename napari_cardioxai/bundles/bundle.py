@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from napari_cardioxai.bundles.card import CARDS, Card
 from napari_cardioxai.errors import BundleError
-from napari_cardioxai.files import replacing
+from napari_cardioxai.files import replacing_files_in
 from napari_cardioxai.networks.classifiers import CLASSIFIERS
 from napari_cardioxai.networks.latent import LATENT_MODELS
 from napari_cardioxai.networks.segmentation import SEGMENTERS
@@ -24,6 +24,8 @@ from napari_cardioxai.networks.segmentation import SEGMENTERS
 CARD = "card.json"
 WEIGHTS = "weights.safetensors"
 EXTRAS = "extras.safetensors"
+CONCEPTS = ("concepts.json", "concepts.safetensors")
+"""Directions that `concepts.book` keeps with a model."""
 NETWORKS: Mapping[str, Mapping[str, Callable[..., nn.Module]]] = {
     "segmenter": SEGMENTERS,
     "latent-classifier": LATENT_MODELS,
@@ -41,7 +43,7 @@ def save_bundle(
     *,
     extras: Mapping[str, NDArray] | None = None,
 ) -> None:
-    """Write a model folder; an existing one is replaced file by file.
+    """Write a model folder; of one that is there, nothing that belonged to its weights stays.
 
     Parameters
     ----------
@@ -49,15 +51,23 @@ def save_bundle(
         Where, what it is, and the state of its network.
     extras
         Further arrays that go with the model, for `extras.safetensors`.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written to.
     """
-    with replacing(folder / WEIGHTS) as beside:
-        save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, beside)
-    if extras is not None:
-        arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in extras.items()}
-        with replacing(folder / EXTRAS) as beside:
-            save_file(arrays, beside)
-    with replacing(folder / CARD) as beside:
-        beside.write_text(json.dumps(card.as_json(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    with replacing_files_in(folder) as beside:
+        tensors = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
+        save_file(tensors, beside / WEIGHTS)
+        if extras is not None:
+            arrays = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in extras.items()}
+            save_file(arrays, beside / EXTRAS)
+        text = json.dumps(card.as_json(), indent=2, ensure_ascii=False)
+        (beside / CARD).write_text(text + "\n", "utf-8")
+        for name in (EXTRAS, *CONCEPTS):
+            if not (beside / name).exists():
+                (folder / name).unlink(missing_ok=True)
 
 
 def load_extras(folder: Path) -> dict[str, NDArray]:
@@ -128,20 +138,40 @@ def load_network(folder: Path) -> tuple[Card, nn.Module]:
     """
     card = load_card(folder)
     weights = _read_tensors(folder / WEIGHTS)
-    try:
-        network = NETWORKS[card.kind][card.network](**card.network_params)
-    except (TypeError, ValueError, KeyError) as error:
-        raise BundleError(f"{folder / CARD}: {card.network} cannot be built ({error}).") from error
-    expected = {k: tuple(v.shape) for k, v in network.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in weights.items()}
+    with torch.device("meta"):  # shapes alone: a card may ask for more than there is memory
+        outline = _built(folder, card)
+    expected = {k: _form(v) for k, v in outline.state_dict().items()}
+    found = {k: _form(v) for k, v in weights.items()}
     if expected != found:
         odd = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
         raise BundleError(
             f"{folder / WEIGHTS} does not fit its card: {len(odd)} tensors differ, "
-            f"the first is {odd[0]} (card {expected.get(odd[0])}, file {found.get(odd[0])})."
+            f"the first is {odd[0]} (card {expected.get(odd[0], 'none')}, "
+            f"file {found.get(odd[0], 'none')})."
         )
+    for name, tensor in weights.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise BundleError(
+                f"{folder / WEIGHTS} holds numbers that are not finite, such as in {name}; the "
+                "training went astray or the file is damaged."
+            )
+    network = _built(folder, card)
     network.load_state_dict(weights)
     return card, network.eval()
+
+
+def _built(folder: Path, card: Card) -> nn.Module:
+    try:
+        return NETWORKS[card.kind][card.network](**card.network_params)
+    except Exception as error:  # whoever wrote the network, a card can ask it for nonsense
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise BundleError(f"{folder / CARD}: {card.network} cannot be built ({why}).") from error
+
+
+def _form(tensor: Tensor) -> str:
+    """Shape and kind of numbers; floats of another precision are converted on loading."""
+    kind = "floats" if tensor.is_floating_point() else str(tensor.dtype).removeprefix("torch.")
+    return f"{tuple(tensor.shape)} {kind}"
 
 
 def _read_tensors(file: Path) -> dict[str, Tensor]:

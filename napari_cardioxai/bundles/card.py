@@ -13,6 +13,14 @@ from napari_cardioxai.errors import BundleError, CohortError
 
 C = TypeVar("C", bound="Card")
 
+_TEXT, _OBJECT, _LIST = ("text", (str,)), ("an object", (dict,)), ("a list", (list, tuple))
+_FORMS: Mapping[str, tuple[str, tuple[type, ...]]] = {
+    **dict.fromkeys(("name", "title", "network", "data", "licence", "split", "command"), _TEXT),
+    **dict.fromkeys(("network_params", "results", "recipe", "versions"), _OBJECT),
+    **dict.fromkeys(("limits", "classes", "concepts"), _LIST),
+}
+"""What JSON must hold in the fields that are taken as they are."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
@@ -83,9 +91,12 @@ class Card:
             raise BundleError(
                 f"{where} has fields that this version does not know: {', '.join(unknown)}."
             )
-        return cls(
-            **cls._parsed({**values, "limits": tuple(values.get("limits", ()))}, where=where)
-        )
+        for name in known.keys() & values.keys():
+            form, types = _FORMS.get(name, ("anything", (object,)))
+            if not isinstance(values[name], types):
+                raise BundleError(f"{where}: {name} must be {form}, not {values[name]!r}.")
+        limits = tuple(map(str, values.get("limits", ())))
+        return cls(**cls._parsed({**values, "limits": limits}, where=where))
 
     @classmethod
     def _parsed(cls, values: dict[str, Any], *, where: Path) -> dict[str, Any]:
@@ -198,8 +209,13 @@ class LatentCard(Card):
                 f"{where}: normalisation, classes, concepts, temperature or threshold are not "
                 f"what they should be ({error})."
             ) from error
-        if len(parsed["classes"]) != 2:
+        if len(set(parsed["classes"])) != 2 or len(parsed["classes"]) != 2:
             raise BundleError(f"{where}: there must be the names of two classes.")
+        names = [concept.name for concept in parsed["concepts"]]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise BundleError(f"{where}: the concept {twice[0]!r} comes twice.")
+        if not isinstance(values.get("baseline"), dict | None):
+            raise BundleError(f"{where}: the baseline must be an object or null.")
         if not parsed["temperature"] > 0 or not 0 <= parsed["threshold"].get("value", -1) <= 1:
             raise BundleError(
                 f"{where}: the temperature must be positive and the threshold's value a probability."

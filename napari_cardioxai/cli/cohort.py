@@ -104,6 +104,4 @@ def split_pictures(
         print_json(result.as_json())
         return
     print_rows(result)
-    for note in result.notes:
-        say(note)
     say(str(output))

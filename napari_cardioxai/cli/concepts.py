@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from napari_cardioxai.bundles import DEFAULT_SEGMENTER
-from napari_cardioxai.cli.console import print_json, progress, say
+from napari_cardioxai.cli.console import fail, print_json, progress, say
 from napari_cardioxai.cli.options import Device, Json, StudyPath
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def concepts(
         int | None, typer.Option(min=0, help="Test subjects to walk; 0: no fidelity [40].")
     ] = None,
     permutations: Annotated[int | None, typer.Option(min=19, help="Random sets [999].")] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
     cache: Annotated[
         Path | None, typer.Option(help="Folder that keeps latents [runs/concepts-MODEL].")
     ] = None,
@@ -155,11 +155,13 @@ def traverse(
 
     from napari_cardioxai.anatomy.label_files import write_labels
     from napari_cardioxai.bundles.latent import LatentClassifier
-    from napari_cardioxai.concepts.traverse import alphas_from
+    from napari_cardioxai.concepts.traverse import alphas_from, label_names
     from napari_cardioxai.concepts.traverse import traverse as walk_heart
     from napari_cardioxai.files import replacing_files_in
 
     wanted = alphas_from(alphas)
+    if figure is not None and figure.suffix.lower() != ".png":
+        fail(f"{figure.name} must end in .png; the figure is written there.")
     classifier = LatentClassifier.load(model, device=device)
     with progress() as on_progress:
         labels = _labels_of(path, segmenter, device, on_progress)
@@ -167,12 +169,11 @@ def traverse(
         steps = walk_heart(walk, labels, wanted, on_progress=on_progress)
         told = []
         with replacing_files_in(output) as beside:
-            for step in steps:
-                name = f"{concept.replace(' ', '-')}_{step.alpha:+.2f}.nii.gz"
+            for step, name in zip(steps, label_names(concept, wanted), strict=True):
                 write_labels(beside / name, replace(labels, data=step.labels))
                 told.append({**step.as_json(), "labels": str(output / name)})
-        if figure is not None:
-            _draw(steps, concept, classifier.spec.es_frame, figure)
+            if figure is not None:  # before the labels take their place: all of it or nothing
+                _draw(steps, concept, classifier.spec.es_frame, figure)
     if as_json:
         print_json({"concept": concept, "walk": walk.sentence(), "steps": told})
         return

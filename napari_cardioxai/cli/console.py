@@ -75,6 +75,12 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
+def interrupted(sentence: str) -> NoReturn:
+    """End after Ctrl-C, where more is to be said than that nothing was written."""
+    say(sentence)
+    sys.exit(130)
+
+
 def fail(sentence: str) -> NoReturn:
     """End with the exit code for input that cannot be taken."""
     say(sentence)

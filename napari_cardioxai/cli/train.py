@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_cardioxai.cli.console import command_line, fail, print_json, progress, say
+from napari_cardioxai.cli.console import command_line, fail, interrupted, print_json, progress, say
 from napari_cardioxai.cli.options import Device, RecipeName, Start
 from napari_cardioxai.cli.segmenter import segmenter_recipe, weights
 
@@ -36,7 +36,7 @@ ClassNames = Annotated[
     tuple[str, str] | None, typer.Option("--classes", help="Names of label 0 and of label 1.")
 ]
 Licence = Annotated[str, typer.Option(help="Of the data, for the card.")]
-Devices = Annotated[int, typer.Option(help="How many; with torchrun, as many as it starts.")]
+Devices = Annotated[int, typer.Option(min=1, help="How many; with torchrun, as many as it starts.")]
 Epochs = Annotated[int | None, typer.Option(help="In all, the stages in their proportions.")]
 
 
@@ -66,25 +66,38 @@ def train_segmenter(
     device: Device = "auto",
 ) -> None:
     """Train a slice segmenter on every patient but the excluded ones and write its bundle."""
+    from napari_cardioxai.bundles.devices import resolve_device
+    from napari_cardioxai.files import check_folder_place
+    from napari_cardioxai.training.checkpoints import stopping_by_interrupt
     from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
 
-    make_segmenter_bundle(
-        segmenter_recipe(
-            recipe,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            decay_rate=decay_rate,
-            decay_steps=decay_steps,
-        ),
-        data,
-        output,
-        start=weights(start),
-        exclude=exclude or [],
-        evaluation=evaluation,
-        run_dir=run_dir or Path("runs") / output.name,
-        device=device,
-        command=command_line(),
-    )
+    resolve_device(device)
+    run_dir = run_dir or Path("runs") / output.name
+    for place in (output, run_dir):
+        check_folder_place(place)
+    try:
+        with stopping_by_interrupt():
+            make_segmenter_bundle(
+                segmenter_recipe(
+                    recipe,
+                    epochs=epochs,
+                    learning_rate=learning_rate,
+                    decay_rate=decay_rate,
+                    decay_steps=decay_steps,
+                ),
+                data,
+                output,
+                start=weights(start),
+                exclude=exclude or [],
+                evaluation=evaluation,
+                run_dir=run_dir,
+                device=device,
+                command=command_line(),
+            )
+    except KeyboardInterrupt:
+        interrupted(
+            f"Interrupted; the same command goes on from the last whole epoch in {run_dir}."
+        )
     say(f"Model in {output}.")
 
 
@@ -110,6 +123,7 @@ def _add_latent_command(recipe: str, does: str) -> None:
     ) -> None:
         from napari_cardioxai.bundles.latent import LatentClassifier
         from napari_cardioxai.cohorts.manifest import read_manifest
+        from napari_cardioxai.files import check_folder_place
         from napari_cardioxai.training.latent import CHECKPOINT, EpochReport, is_unfinished
         from napari_cardioxai.training.latent_bundle import CLASSES, make_latent_bundle
         from napari_cardioxai.training.latent_recipe import recipe_for
@@ -124,6 +138,7 @@ def _add_latent_command(recipe: str, does: str) -> None:
             settings=setting or [],
         )
         run_dir = run_dir or Path("runs") / output.name
+        check_folder_place(run_dir)
         if not resume:
             if is_unfinished(run_dir):
                 fail(
@@ -135,22 +150,25 @@ def _add_latent_command(recipe: str, does: str) -> None:
             shown = ", ".join(f"{k} {v:.4g}" for k, v in report.metrics.items())
             say(f"epoch {report.epoch}/{report.epochs} {report.stage}: {shown}")
 
-        with progress() as on_progress:
-            card = make_latent_bundle(
-                chosen,
-                manifest,
-                output,
-                run_dir=run_dir,
-                label=label,
-                classes=classes or CLASSES[recipe],
-                licence=licence,
-                start=None if start is None else LatentClassifier.load(start, device="cpu"),
-                device=device,
-                devices=devices,
-                command=command_line(),
-                on_progress=on_progress,
-                on_epoch=tell,
-            )
+        try:
+            with progress() as on_progress:
+                card = make_latent_bundle(
+                    chosen,
+                    manifest,
+                    output,
+                    run_dir=run_dir,
+                    label=label,
+                    classes=classes or CLASSES[recipe],
+                    licence=licence,
+                    start=None if start is None else LatentClassifier.load(start, device="cpu"),
+                    device=device,
+                    devices=devices,
+                    command=command_line(),
+                    on_progress=on_progress,
+                    on_epoch=tell,
+                )
+        except KeyboardInterrupt:
+            interrupted(f"Interrupted; --resume goes on from the last whole epoch in {run_dir}.")
         print_json(card.results)
         say(f"Model in {output}.")
 

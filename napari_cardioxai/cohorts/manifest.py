@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -122,7 +122,7 @@ class Manifest:
         for position in np.flatnonzero(~is_right)[:1]:
             subject = subjects[int(position)]
             row = self.subjects.index(subject) + _FIRST_ROW
-            cell = _cut(str(self.table.at[subject, column]))
+            cell = _cut(_shown(self.table.at[subject, column]))
             raise CohortError(
                 f"{self.path.name}, row {row} ({subject}), column {column!r}: "
                 f"{cell} was found; {rule}."
@@ -147,10 +147,16 @@ def read_manifest(path: Path) -> Manifest:
         spreadsheet: row 1 holds the names of the columns.
     """
     path = Path(path)
+    if path.is_dir() and path.suffix.lower() not in SUFFIXES:
+        raise CohortError(
+            f"{path} is a folder; give the manifest of a cohort. `cardioxai cohort pictures` makes "
+            "one of class folders."
+        )
     if path.suffix.lower() not in SUFFIXES:
         raise CohortError(f"{path.name} is no manifest; .csv and .parquet are read.")
     if not path.is_file():
-        raise CohortError(f"{path} does not exist; give the manifest of a cohort.")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise CohortError(f"{path} {what}; give the manifest of a cohort.")
     table = _read_csv(path) if path.suffix.lower() == ".csv" else _read_parquet(path)
     _check_columns(path, list(table.columns))
     if not len(table):
@@ -252,15 +258,26 @@ def _complaints(path: Path, table: pd.DataFrame) -> Iterator[str]:
             row, cell = lost[0]
             others = ", ".join(str(row) for row, _ in lost[1:_SHOWN])
             also = f", nor do {len(lost) - 1} more (row {others}{', …' * (len(lost) > _SHOWN)})"
-            yield f"row {row}, column {column!r}: {_cut(cell)} does not exist{also * (len(lost) > 1)}"
+            what = (
+                "is a folder; labels are a file"
+                if _leads_to(path, cell, "folder")
+                else f"does not exist{also * (len(lost) > 1)}"
+            )
+            yield f"row {row}, column {column!r}: {_cut(cell)} {what}"
 
 
 def _is_there(manifest: Path, column: str, cell: str) -> bool:
     """Whether a path leads to something; label files are files, scans may be folders."""
-    path = _resolved(manifest, cell)
+    return _leads_to(manifest, cell, "file") or (
+        column != LABELS and _leads_to(manifest, cell, "folder")
+    )
+
+
+def _leads_to(manifest: Path, cell: str, what: Literal["file", "folder"]) -> bool:
     try:
-        return path.is_file() if column == LABELS else path.exists()
-    except OSError:  # a name that is too long, a folder that must not be looked into
+        path = _resolved(manifest, cell)
+        return path.is_file() if what == "file" else path.is_dir()
+    except (OSError, RuntimeError):  # too long, not to be looked into, the home of an unknown user
         return False
 
 
@@ -279,6 +296,11 @@ def _as_numbers(column: pd.Series) -> pd.Series:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:8])
     return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown
+
+
+def _shown(cell: Any) -> str:
+    """As it stands in the file: a column of numbers has forgotten that 2 was not 2.0."""
+    return f"{cell:g}" if isinstance(cell, float) else str(cell)
 
 
 def _cut(text: str) -> str:

@@ -8,6 +8,8 @@ is linked, directly or through others, is one group.
 The threshold comes from the data. Pictures of different classes are of
 different patients as a rule, so the similarities between classes show what
 strangers reach; the threshold is what one in a hundred thousand of them does.
+Where there are too few such pairs to say, it is the more careful of what they
+reach and a fixed likeness.
 """
 
 from __future__ import annotations
@@ -21,7 +23,6 @@ from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
 from napari_cardioxai.cohorts.image_input import InputSpec
-from napari_cardioxai.errors import CohortError
 from napari_cardioxai.progress import Progress, silent
 
 THUMBNAIL = InputSpec((64, 64), intensities="range")
@@ -34,6 +35,7 @@ _SIGMA = 3.0  # pixels of the thumbnail: shapes larger than that every head has 
 _ROWS_AT_ONCE = 512
 _BINS = 4000
 _FEWEST_STRANGERS = 1000
+_COPIES = 0.9  # what copies of a picture reach after compression and a change of contrast
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class NearDuplicates:
     edges: NDArray[np.float64]
     within: NDArray[np.int64]
     between: NDArray[np.int64]
+
+    @property
+    def is_surmised(self) -> bool:
+        """Whether there were too few pairs of different classes to derive a threshold from."""
+        return int(self.between.sum()) < _FEWEST_STRANGERS
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -102,8 +109,6 @@ def find_near_duplicates(
 
     Raises
     ------
-    CohortError
-        When there are too few pairs of different classes to derive it from.
     Cancelled
         From within `on_progress`.
     """
@@ -119,6 +124,8 @@ def find_near_duplicates(
         between += np.histogram(similar[later & ~same], edges)[0]
     if threshold is None:
         threshold = _reached_by(between, edges, STRANGERS_RATE)
+        if between.sum() < _FEWEST_STRANGERS:
+            threshold = max(threshold, _COPIES)
     links = []
     for done, rows, similar, later in _blocks(features):
         on_progress(len(features) + done, total, "linking pictures")
@@ -156,10 +163,5 @@ def _blocks(
 def _reached_by(counts: NDArray[np.int64], edges: NDArray[np.float64], rate: float) -> float:
     """The lowest border of a bin that at most this share of the pairs reaches."""
     total = counts.sum()
-    if total < _FEWEST_STRANGERS:
-        raise CohortError(
-            f"{total} pairs of pictures of different classes are too few to tell what strangers "
-            "have in common; choose the threshold by hand."
-        )
     reaching = np.append(np.cumsum(counts[::-1])[::-1], 0)  # at or above each border
     return float(edges[np.flatnonzero(reaching <= rate * total)[0]])

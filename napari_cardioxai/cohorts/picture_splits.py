@@ -58,6 +58,8 @@ class PictureSplits:
         first there are none.
     failed
         Every image that cannot be read, and the reason; they are not in the manifest.
+    is_surmised
+        Whether the threshold is a fixed likeness, for want of pictures of different classes.
     """
 
     images: Mapping[str, int]
@@ -73,6 +75,7 @@ class PictureSplits:
     straddling_run: int
     straddling_random: int
     failed: Mapping[str, str]
+    is_surmised: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Every attribute under its own name, in types that JSON has."""
@@ -80,8 +83,14 @@ class PictureSplits:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each image that was left out."""
-        return tuple(f"{subject}: {reason}" for subject, reason in self.failed.items())
+        """What the threshold could not be derived from, and each image that was left out."""
+        surmised = (
+            f"Pictures of different classes are too few to tell what strangers have in common, so "
+            f"those alike by {self.threshold:.2f} or more were linked; look at them, or choose "
+            "--threshold."
+        )
+        left_out = (f"{subject}: {reason}" for subject, reason in self.failed.items())
+        return (*([surmised] if self.is_surmised else []), *left_out)
 
     def as_rows(self) -> list[tuple[str, str, str]]:
         """Name, value and unit of what is printed."""
@@ -147,6 +156,10 @@ def split_pictures(
         raise CohortError(f"{manifest.name} must end in .csv; a manifest is written there.")
     if not 0 <= val <= 0.5:
         raise CohortError(f"{val:g} cannot be set aside for validation; choose up to 0.5.")
+    if not 0 < share < 1 or not share + val < 1:
+        raise CohortError(f"{share:g} cannot be held out beside {val:g} for validation.")
+    if threshold is not None and not 0 < threshold <= 1:
+        raise CohortError(f"a likeness lies between 0 and 1, not at {threshold:g}.")
     found = find_pictures(folder)
     images = load_images(found, found.subjects, THUMBNAIL, on_progress=on_progress)
     labels, names = class_indices(found, images.subjects)
@@ -183,6 +196,7 @@ def split_pictures(
         straddling_run=likeness.straddling(is_test[RUN_SPLIT]),
         straddling_random=likeness.straddling(is_test[RANDOM_SPLIT]),
         failed=images.failed,
+        is_surmised=threshold is None and likeness.is_surmised,
     )
 
 

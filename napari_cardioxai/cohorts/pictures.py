@@ -283,11 +283,11 @@ def class_indices(
     found = column.reindex(list(subjects))
     for subject, name in found.items():
         if name not in names:
-            said = "blank" if pd.isna(name) else repr(name)
-            raise CohortError(
-                f"{manifest.path.name}: the class of {subject} is {said}; known are "
-                f"{', '.join(names)}."
-            )
+            if pd.isna(name):
+                what = "blank; name one for every image"
+            else:
+                what = f"{name!r}; known are {', '.join(names)}"
+            raise CohortError(f"{manifest.path.name}: the class of {subject} is {what}.")
     return np.array([names.index(name) for name in found], np.int64), names
 
 

@@ -14,18 +14,19 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from napari_cardioxai.anatomy.label_files import read_labels
-from napari_cardioxai.anatomy.labels import Labels
+from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.anatomy.quality import RULES
 from napari_cardioxai.anatomy.quality.facts import Facts, NotApplicableError
 from napari_cardioxai.anatomy.volumes import LV
 from napari_cardioxai.cohorts.manifest import Manifest
 from napari_cardioxai.cohorts.normalisation import (
     NormalisationSpec,
+    NormalisedCine,
     normalise_labels,
     normalise_pictures,
 )
 from napari_cardioxai.cohorts.parallel import each_in_order
-from napari_cardioxai.errors import CardioxaiError
+from napari_cardioxai.errors import CardioxaiError, CohortError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.catalogue import load_scan
@@ -152,6 +153,35 @@ def why_unfit(labels: Labels) -> str | None:
             if not finding.passed and finding.severity == "warning" and about_lv:
                 return finding.sentence
     return None
+
+
+def fitting_cine(labels: Labels, spec: NormalisationSpec, *, model: str) -> NormalisedCine:
+    """Labels as a trained model reads them; one door for all that asks a model about a heart.
+
+    Parameters
+    ----------
+    labels
+        A whole cycle of a short-axis stack.
+    spec
+        Of the model.
+    model
+        Its name, for the message.
+
+    Raises
+    ------
+    CohortError
+        When they cannot be normalised, have a technical fault, or lack a
+        structure: an answer about such labels would be one about the fault.
+    """
+    cine = normalise_labels(labels, spec)
+    if fault := why_unfit(labels):
+        raise CohortError(f"these labels do not fit {model}: {fault}")
+    if lost := [name for value, name in STRUCTURE_NAMES.items() if not (cine.data == value).any()]:
+        raise CohortError(
+            f"these labels hold no {' and no '.join(lost)} in the slices that {model} reads; it "
+            "needs all structures, so label them first."
+        )
+    return cine
 
 
 def load_sequence(path: Path | None, spec: NormalisationSpec) -> NDArray[np.uint8] | str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from napari_cardioxai.bundles.bundle import CONCEPTS
 from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.concepts.cloud import LatentCloud
 from napari_cardioxai.concepts.directions import Direction
@@ -25,8 +26,7 @@ from napari_cardioxai.concepts.walk import REGIONAL, Walk
 from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.files import replacing
 
-BOOK = "concepts.json"
-ARRAYS = "concepts.safetensors"
+BOOK, ARRAYS = CONCEPTS
 _VERSION = 1
 VARIANCE = "thickening_variance_percent2"
 

@@ -21,7 +21,7 @@ from napari_cardioxai.cohorts.sequences import why_unfit
 from napari_cardioxai.concepts.biomarkers import BIOMARKERS, Ruler, measure_segments
 from napari_cardioxai.concepts.named import Concept
 from napari_cardioxai.concepts.samples import ConceptSets, extremes, tagged
-from napari_cardioxai.errors import CardioxaiError, CohortError
+from napari_cardioxai.errors import BundleError, CardioxaiError, CohortError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.geometry import Geometry
@@ -145,9 +145,15 @@ def load_concept_cohort(
 
     Raises
     ------
+    BundleError
+        When the model reads images.
     CohortError
         When no subject can be used.
     """
+    if classifier.network.reads != "labels":
+        raise BundleError(
+            f"{classifier.card.name} reads images; concepts are found with models of labels."
+        )
     paths = [manifest.labels_path(name) for name in subjects]
     file = None if cache is None else _cache_file(Path(cache), classifier, paths)
     if file is not None and (kept := _read(file, manifest, subjects)) is not None:

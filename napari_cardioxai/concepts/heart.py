@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.volumes import LV, volume_curve_ml
 from napari_cardioxai.bundles.latent import LatentClassifier
-from napari_cardioxai.cohorts.normalisation import NormalisedCine, normalise_labels
+from napari_cardioxai.cohorts.normalisation import NormalisedCine
+from napari_cardioxai.cohorts.sequences import fitting_cine
 from napari_cardioxai.concepts.biomarkers import Ruler, measure_cycle
 from napari_cardioxai.concepts.book import ConceptBook
 from napari_cardioxai.concepts.fidelity import Walked, walk_and_measure
@@ -118,7 +119,7 @@ class ConceptHeart:
         """
         check_draws_labels(classifier)
         on_progress(0, 0, "reading the heart")
-        cine = normalise_labels(labels, classifier.spec)
+        cine = fitting_cine(labels, classifier.spec, model=classifier.card.name)
         ruler = Ruler.of(labels, cine.transform)
         latent = classifier.encode(cine.data[None])[0]
         walks = {name: book.walk(classifier, name) for name in book.directions}

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_cardioxai.anatomy.labels import Labels
-from napari_cardioxai.cohorts.normalisation import normalise_labels
+from napari_cardioxai.cohorts.sequences import fitting_cine
 from napari_cardioxai.concepts.biomarkers import Ruler, measure_cycle
+from napari_cardioxai.concepts.heart import check_draws_labels
 from napari_cardioxai.concepts.walk import Walk, combined
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.progress import Progress, silent
@@ -72,12 +73,15 @@ def traverse(
 
     Raises
     ------
+    BundleError
+        When the model does not draw labels.
     CohortError
-        When the labels cannot be normalised.
+        When the labels do not fit the model.
     """
     along = [walks] if isinstance(walks, Walk) else list(walks)
     classifier = along[0].classifier
-    cine = normalise_labels(labels, classifier.spec)
+    check_draws_labels(classifier)
+    cine = fitting_cine(labels, classifier.spec, model=classifier.card.name)
     ruler = Ruler.of(labels, cine.transform)
     start = classifier.encode(cine.data[None])
     wanted = np.asarray(alphas, float)
@@ -116,9 +120,20 @@ def alphas_from(text: str) -> tuple[float, ...]:
             found = tuple(float(part) for part in text.split(","))
         if not np.isfinite(found).all() or len(found) > _MOST_ALPHAS:
             raise ValueError
+        if len(set(found)) < len(found):
+            raise ValueError
     except ValueError:
         raise CohortError(
             f"{text!r} are no alphas; give first:last:number as in -3:3:7, or values as in -2,0,2, "
-            f"at most {_MOST_ALPHAS}."
+            f"each once and at most {_MOST_ALPHAS}."
         ) from None
     return found
+
+
+def label_names(concept: str, alphas: Sequence[float]) -> list[str]:
+    """A file name for the labels at each alpha, with as many decimals as tell them apart."""
+    stem = "-".join(concept.split()).replace("/", "-")
+    decimals = 2
+    while len(set(names := [f"{stem}_{a:+.{decimals}f}.nii.gz" for a in alphas])) < len(alphas):
+        decimals += 1
+    return names

@@ -203,8 +203,10 @@ def load_published_weights(network: nn.Module, name: str, file: Path) -> list[st
     BundleError
         When the file cannot be read or does not belong to the network.
     """
-    if file.suffix != ".safetensors":
+    if file.suffix not in ("", ".safetensors"):
         raise BundleError(f"{file.name} is refused: weights are read from .safetensors only.")
+    if not file.is_file():
+        raise BundleError(f"{file} does not exist; give a model folder or a .safetensors file.")
     try:
         found = load_file(file)
     except (SafetensorError, OSError) as error:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import lightning
@@ -16,6 +17,7 @@ from torch import nn
 
 from napari_cardioxai.bundles.bundle import load_network
 from napari_cardioxai.bundles.card import ImageClassifierCard
+from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.bundles.embedding_cloud import EmbeddingCloud
 from napari_cardioxai.bundles.image_classifier import (
     ImageClassifier,
@@ -26,6 +28,7 @@ from napari_cardioxai.cohorts.image_input import InputSpec
 from napari_cardioxai.cohorts.manifest import SPLIT, Manifest
 from napari_cardioxai.cohorts.pictures import class_indices, load_images, load_regions
 from napari_cardioxai.errors import BundleError, CohortError
+from napari_cardioxai.files import check_folder_place
 from napari_cardioxai.networks.classifiers import last_linear
 from napari_cardioxai.networks.published_weights import load_published_weights
 from napari_cardioxai.progress import Progress, silent
@@ -80,10 +83,16 @@ def make_image_bundle(
     CohortError
         When there is no such column, nothing to train on, or an image of the
         test cannot be read.
+    BundleError
+        When the machine has no such device.
+    OutputError
+        When nothing can be written to `folder` or `run_dir`.
     """
+    resolve_device(device)
+    for place in (folder, run_dir):  # before hours of work for it
+        check_folder_place(place)
     parts, names, failed = read_parts(manifest, split, recipe.spec, on_progress=on_progress)
-    if not len(parts["train"].labels):
-        raise CohortError(f"{manifest.path.name} has no images to train on in {split!r}.")
+    check_trainable(manifest, split, parts["train"], names, failed)
     if recipe.region_weight:
         parts["train"] = _with_regions(parts["train"], manifest, split, recipe, on_progress)
     val = parts["val"] if len(parts["val"].labels) else None
@@ -118,7 +127,8 @@ def make_image_bundle(
             **{name: version(name) for name in ("napari-cardioxai", "torch", "monai", "lightning")},
         },
     }
-    card = save_image_classifier(folder, network, **settings)
+    with TemporaryDirectory() as draft:  # judged before anything stands at its place
+        card = save_image_classifier(Path(draft) / folder.name, network, **settings)
     said = {
         part: ImageClassifier(card, network, "cpu").decide(images.images, on_progress=on_progress)
         for part, images in parts.items()
@@ -192,6 +202,33 @@ def read_parts(
         parts[part] = LabelledImages(images.data, labels)
         failed |= images.failed
     return parts, names, failed
+
+
+def check_trainable(
+    manifest: Manifest,
+    split: str,
+    train: LabelledImages,
+    names: tuple[str, ...],
+    failed: dict[str, str],
+) -> None:
+    """Refuse what `read_parts` made when nothing can be learnt from it.
+
+    Raises
+    ------
+    CohortError
+        When there are no training images, with the reason where they could not
+        be read, or those of one class only.
+    """
+    if not len(train.labels):
+        first = (f"{subject}: {reason.rstrip('.')}" for subject, reason in failed.items())
+        why = f" that can be used; {next(first)}" if failed else ""
+        raise CohortError(f"{manifest.path.name} has no images to train on in {split!r}{why}.")
+    there = [names[k] for k in sorted(set(train.labels.tolist()))]
+    if len(there) < 2:
+        raise CohortError(
+            f"{manifest.path.name} has training images of one class, {there[0]}; two are needed to "
+            "tell apart."
+        )
 
 
 def subjects_of(manifest: Manifest, split: str) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
+from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.errors import BundleError, TrainingError
 from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.training.checkpoints import (
+    BesideThenRenamed,
+    read_checkpoint,
+    stopping_by_interrupt,
+)
 from napari_cardioxai.training.image_augmentation import moved, toned
 from napari_cardioxai.training.image_recipe import ImageRecipe
 from napari_cardioxai.training.image_region import RegionTask
@@ -228,10 +234,10 @@ def train_image_classifier(
     _check_regions(recipe, train)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     checkpoint = run_dir / CHECKPOINT
-    if checkpoint.is_file():
-        _check_same_training(checkpoint, recipe)
     lightning.seed_everything(recipe.seed, workers=True, verbose=False)
     network = recipe.build(classes)
+    if checkpoint.is_file():
+        _check_same_training(checkpoint, recipe, network)
     if start is not None and not checkpoint.is_file():
         start(network)
     if len(recipe.size) == 2:  # the same numbers in the order that convolutions are quickest in
@@ -243,12 +249,13 @@ def train_image_classifier(
         on_progress=on_progress,
     )
     trainer = lightning.Trainer(
-        accelerator=device,
+        accelerator=resolve_device(device),
         precision=recipe.precision,
         devices=1,
         max_epochs=recipe.epochs,
         default_root_dir=run_dir,
         logger=CSVLogger(run_dir, name="logs"),
+        plugins=[BesideThenRenamed()],
         log_every_n_steps=1,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -265,13 +272,14 @@ def train_image_classifier(
             *callbacks,
         ],
     )
-    trainer.fit(
-        module,
-        _loader(train, recipe, shuffled=True),
-        None if val is None else _loader(val, recipe, shuffled=False),
-        ckpt_path=checkpoint if checkpoint.is_file() else None,
-        weights_only=True,
-    )
+    with stopping_by_interrupt():
+        trainer.fit(
+            module,
+            _loader(train, recipe, shuffled=True),
+            None if val is None else _loader(val, recipe, shuffled=False),
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+            weights_only=True,
+        )
     if module.best is not None:
         network.load_state_dict(module.best)
     return _ordered(network.cpu(), torch.contiguous_format).eval()
@@ -335,13 +343,19 @@ def _check_regions(recipe: ImageRecipe, part: LabelledImages) -> None:
         )
 
 
-def _check_same_training(checkpoint: Path, recipe: ImageRecipe) -> None:
+def _check_same_training(checkpoint: Path, recipe: ImageRecipe, network: nn.Module) -> None:
     """Nothing may change when a training goes on; the schedule needs even the epochs."""
-    saved: Mapping[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    saved = read_checkpoint(checkpoint, needs="recipe")
     before, now = saved["recipe"], recipe.as_json()
     differing = sorted(k for k in now if before.get(k) != now[k])
     if differing:
         raise BundleError(
             f"{checkpoint.parent} holds a training with another {', '.join(differing)}; "
             "choose another folder for this one, or delete that one."
+        )
+    kept = {k: v.shape for k, v in saved["state_dict"].items()}
+    if any(kept.get(f"network.{k}") != v.shape for k, v in network.state_dict().items()):
+        raise BundleError(
+            f"{checkpoint.parent} holds a training with another number of classes; choose another "
+            "folder for this one, or delete that one."
         )

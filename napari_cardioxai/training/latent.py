@@ -13,15 +13,20 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler
 
+from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.files import replacing
 from napari_cardioxai.networks.latent import AUTOENCODER, LatentHeart
 from napari_cardioxai.progress import Progress, silent
+from napari_cardioxai.training.checkpoints import (
+    BesideThenRenamed,
+    read_checkpoint,
+    stopping_by_interrupt,
+)
 from napari_cardioxai.training.latent_data import (
     SequenceBatches,
     TrainingData,
@@ -97,7 +102,7 @@ def train_latent(
     start
         Weights of another latent heart whose autoencoder this one starts from.
     device
-        A Lightning accelerator name.
+        "auto", "cpu", "cuda" or "mps".
     devices, strategy
         As Lightning has them; under `torchrun` one process a device.
     on_progress
@@ -134,7 +139,7 @@ def train_latent(
         start_from(module.network, start)
     watch = val if val is not None else train
     trainer = lightning.Trainer(
-        accelerator=device,
+        accelerator=resolve_device(device),
         precision=recipe.precision,
         devices=devices,
         strategy="ddp_find_unused_parameters_true"
@@ -143,7 +148,7 @@ def train_latent(
         max_epochs=recipe.epochs,
         default_root_dir=run_dir,
         logger=False,
-        plugins=[_BesideThenRenamed()],
+        plugins=[BesideThenRenamed()],
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         enable_progress_bar=False,
@@ -160,12 +165,13 @@ def train_latent(
             *callbacks,
         ],
     )
-    trainer.fit(
-        module,
-        datamodule=_Batches(recipe, train, val),
-        ckpt_path=checkpoint if checkpoint.is_file() else None,
-        weights_only=True,
-    )
+    with stopping_by_interrupt():
+        trainer.fit(
+            module,
+            datamodule=_Batches(recipe, train, val),
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+            weights_only=True,
+        )
     network = module.network
     if module.best_weights is not None:
         network.load_state_dict(module.best_weights)
@@ -229,16 +235,6 @@ class _Batches(lightning.LightningDataModule):
         return DataLoader(
             SequenceBatches(self.val), batch_size=_VALIDATED_AT_ONCE, collate_fn=as_it_is
         )
-
-
-class _BesideThenRenamed(TorchCheckpointIO):
-    """Checkpoints that are whole or not there, whenever the process is killed."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
-    ) -> None:
-        with replacing(Path(path)) as beside:
-            torch.save(checkpoint, beside)
 
 
 class _Report(lightning.Callback):
@@ -349,13 +345,12 @@ def is_unfinished(run_dir: Path) -> bool:
     checkpoint = run_dir / CHECKPOINT
     if not checkpoint.is_file():
         return False
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return not saved["latent"]["finished"]
+    return not read_checkpoint(checkpoint, needs="latent")["latent"]["finished"]
 
 
 def _check_same_training(checkpoint: Path, recipe: LatentRecipe) -> None:
     """Only the numbers of epochs may change when a training goes on."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["latent"]["recipe"]
+    saved = read_checkpoint(checkpoint, needs="latent")["latent"]["recipe"]
     now = recipe.as_json()
     may_change = {"vae_epochs", "primary_epochs", "concept_epochs", "patience"}
     differing = sorted(k for k in now if k not in may_change and saved.get(k) != now[k])

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.bundles.card import LatentCard
+from napari_cardioxai.bundles.devices import resolve_device
 from napari_cardioxai.bundles.latent import LatentClassifier, LatentDecisions
 from napari_cardioxai.cohorts.manifest import Manifest
 from napari_cardioxai.cohorts.sequences import load_sequences
-from napari_cardioxai.errors import CohortError
+from napari_cardioxai.errors import BundleError, CohortError
+from napari_cardioxai.files import check_folder_place
 from napari_cardioxai.networks.latent import LatentHeart, channels_last
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.training.evaluation.baselines import fit_biomarker_logistic
@@ -118,7 +120,16 @@ def make_latent_bundle(
     ------
     CohortError
         When the cohort does not fit the recipe, or has no label to learn.
+    BundleError
+        When the machine has no such device, or the classes have one name.
+    OutputError
+        When nothing can be written to `folder` or `run_dir`.
     """
+    resolve_device(device)
+    if len({name.strip() for name in classes} - {""}) != 2:
+        raise BundleError(f"the classes need two names, not {' and '.join(map(repr, classes))}.")
+    for place in (folder, run_dir):  # before hours of work for it
+        check_folder_place(place)
     cohort = load_cohort(
         recipe, manifest, label=label, cache=run_dir / "cache", on_progress=on_progress
     )

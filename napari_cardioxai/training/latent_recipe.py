@@ -22,6 +22,7 @@ CRT_CONCEPTS = (
 )
 _RISING = 0.05  # of a stage: the learning rate grows
 _LOWEST = 0.01  # of the learning rate at the end of a stage
+_WIDEST = 4096  # of a layer
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 R = TypeVar("R", bound="LatentRecipe")
@@ -52,6 +53,11 @@ def _switch(default: bool, label: str, *, group: str = "training") -> Any:
 
 def _list(default: tuple, label: str, *, group: str) -> Any:
     return field(default=default, metadata={"label": label, "group": group})
+
+
+def _widths(default: tuple[int, ...], label: str, *, at_least: int) -> Any:
+    """Units or channels of layers, `at_least` so many of them."""
+    return field(default=default, metadata={"label": label, "group": "network", "layers": at_least})
 
 
 @dataclass(frozen=True)
@@ -144,11 +150,11 @@ class LatentRecipe:
     image_sd: float = _number(0.1, "Noise of images", 0.01, 10, group="loss")
     perceptual: float = _number(0.0, "Weight of the perceptual distance", 0, 1000, group="loss")
     latent: int = _number(128, "Latent units per frame", 2, 1024, group="network")
-    channels: tuple[int, ...] = _list((32, 64, 96), "Widths of the levels", group="network")
+    channels: tuple[int, ...] = _widths((32, 64, 96), "Widths of the levels", at_least=1)
     decoder: bool = _switch(True, "Decoder", group="network")
     time: str = _choice("concat", "Frames together by", ("concat", "lstm", "conv"), group="network")
     frame_units: int = _number(16, "Shared units per frame", 1, 512, group="network")
-    hidden: tuple[int, ...] = _list((128,), "Layers before the concept layer", group="network")
+    hidden: tuple[int, ...] = _widths((128,), "Layers before the concept layer", at_least=0)
     dropout: float = _number(0.0, "Dropout of the classifiers", 0, 0.9, group="network")
     concepts: tuple[ConceptSlice, ...] = _list((), "Concepts", group="concepts")
     beta: float = _number(0.2, "Weight of KL, beta", 0, 100, group="loss")
@@ -376,6 +382,14 @@ def _check_field(name: str, value: Any, metadata: Mapping[str, Any]) -> None:
     if "choices" in metadata and value not in metadata["choices"]:
         raise BundleError(
             f"{name} ({label}) cannot be {value!r}; choose {', '.join(map(str, metadata['choices']))}."
+        )
+    if "layers" in metadata and (
+        len(value) < metadata["layers"]
+        or any(not isinstance(width, int) or not 1 <= width <= _WIDEST for width in value)
+    ):
+        raise BundleError(
+            f"{name} ({label}) cannot be {','.join(map(str, value)) or 'nothing'}; give whole "
+            f"numbers separated by commas, 1 to {_WIDEST}."
         )
     if "min" in metadata:
         low, high = metadata["min"], metadata["max"]

@@ -20,7 +20,7 @@ def resolved(baselines, inputs, seed=0):
 
 
 def test_every_kind_gives_values_of_the_inputs_shape_and_says_what_it_is():
-    x = an_image(3, side=8, examples=2)
+    x = an_image(3, side=8, examples=2).repeat(1, 2, 1, 1, 1)
     for kind in KINDS:
         made = resolved(kind, x)
         assert made.text
@@ -85,3 +85,11 @@ def test_an_axis_without_length_is_not_blurred():
     out = blurred(x, 2.0, spacing_mm=(None, 1.0, 1.0), edges="reflect")
     torch.testing.assert_close(out, x)
     assert default_sigma_mm((25, 80, 80), (None, 1.25, 1.25)) == pytest.approx(22.0)
+
+
+def test_a_number_that_is_none_and_the_background_of_a_picture_are_refused():
+    x = an_image(2, side=8)[:, :1]
+    with pytest.raises(AttributionError, match="finite number"):
+        resolved(float("nan"), x)
+    with pytest.raises(AttributionError, match="background is a class of labels"):
+        resolved("background", x)

@@ -2,10 +2,13 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from napari_cardioxai.bundles import DEFAULT_SEGMENTER
 from napari_cardioxai.bundles.bundle import (
     CARD,
+    CONCEPTS,
+    EXTRAS,
     WEIGHTS,
     available_bundles,
     available_cards,
@@ -119,3 +122,61 @@ def test_a_broken_folder_is_told_and_hides_no_other_model(tmp_path, monkeypatch)
     cards, faults = available_cards()
     assert "broken" not in cards and DEFAULT_SEGMENTER in cards
     assert len(faults) == 1 and "broken" in faults[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": ["unet"]},
+        {"network_params": [1]},
+        {"limits": None},
+        {"limits": 5},
+        {"name": None},
+        {"results": None},
+        {"network_params": {"classes": 2, "channels": "wide"}},
+    ],
+)
+def test_a_card_of_the_wrong_form_is_refused_and_says_which_file(bundle, change):
+    values = json.loads((bundle / CARD).read_text()) | change
+    (bundle / CARD).write_text(json.dumps(values))
+    with pytest.raises(BundleError, match=CARD):
+        load_network(bundle)
+
+
+def test_a_card_that_asks_for_more_than_there_is_memory_is_held_against_its_weights(bundle):
+    values = json.loads((bundle / CARD).read_text())
+    values["network_params"]["channels"] = [4, 10**8]
+    (bundle / CARD).write_text(json.dumps(values))
+    with pytest.raises(BundleError, match="does not fit its card"):
+        load_network(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda t: t.int(), "does not fit its card.*floats.*int32"),
+        (lambda t: t * torch.nan, "not finite"),
+    ],
+)
+def test_weights_that_are_no_weights_are_refused(bundle, change, complaint):
+    tensors = load_file(bundle / WEIGHTS)
+    first = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    save_file({**tensors, first: change(tensors[first])}, bundle / WEIGHTS)
+    with pytest.raises(BundleError, match=complaint):
+        load_network(bundle)
+
+
+def test_what_belonged_to_the_weights_of_a_replaced_model_goes_with_them(bundle):
+    network = load_network(bundle)[1]
+    for name in (EXTRAS, *CONCEPTS, "notes.txt"):
+        (bundle / name).write_bytes(b"of the former model")
+    save_bundle(bundle, a_card(title="new"), network.state_dict())
+    assert {path.name for path in bundle.iterdir()} == {CARD, WEIGHTS, "notes.txt"}
+    assert load_card(bundle).title == "new"
+
+
+def test_a_model_that_cannot_be_written_leaves_the_former_one_whole(bundle):
+    before = {path.name: path.read_bytes() for path in bundle.iterdir()}
+    with pytest.raises(TypeError):
+        save_bundle(bundle, a_card(results={"a": {1, 2}}), {"w": torch.zeros(1)})
+    assert {path.name: path.read_bytes() for path in bundle.iterdir()} == before

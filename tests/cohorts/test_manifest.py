@@ -77,7 +77,7 @@ def test_what_is_no_number_is_named_with_row_and_column(manifest):
         found.numbers("age", found.subjects)
     with pytest.raises(CohortError, match=r"row 3 \(b\), column 'age': inf was found"):
         found.numbers("age", ["b"])
-    with pytest.raises(CohortError, match=r"row 3 \(b\), column 'flag': 2.0 .* 0, 1 or blank"):
+    with pytest.raises(CohortError, match=r"row 3 \(b\), column 'flag': 2 was .* 0, 1 or blank"):
         found.binary("flag", found.subjects)
     assert found.binary("flag", ["a"]).tolist() == [0]
     with pytest.raises(CohortError, match="no column 'sex'; it has labels, age, flag"):
@@ -107,7 +107,8 @@ def test_what_is_no_number_is_named_with_row_and_column(manifest):
             ("subject,labels", "a,labels/a.nii.gz", "b,c.nii.gz", "c,d.nii.gz"),
             ["row 3", "'labels'", "c.nii.gz does not exist", "1 more (row 4)"],
         ),
-        (("subject,labels", "a,labels"), ["row 2", "labels does not exist"]),
+        (("subject,labels", "a,labels"), ["row 2", "labels is a folder; labels are a file"]),
+        (("subject,labels", "a,~nobody_of_this_name/a.nii.gz"), ["row 2", "does not exist"]),
         (
             ("subject,labels,split", "a,labels/a.nii.gz,trian"),
             ["row 2", "'split'", "'trian' is unknown", "train, val, test, concept"],

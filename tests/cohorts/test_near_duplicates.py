@@ -4,7 +4,6 @@ from scipy import ndimage
 
 from napari_cardioxai.cohorts.near_duplicates import THUMBNAIL, find_near_duplicates
 from napari_cardioxai.cohorts.pictures import class_indices, find_pictures, load_images
-from napari_cardioxai.errors import CohortError
 from tests.shared_data import shared_data
 
 
@@ -74,9 +73,11 @@ def test_the_threshold_is_what_few_strangers_reach():
     assert found.threshold == pytest.approx(highest)
 
 
-def test_too_few_strangers_are_said():
-    with pytest.raises(CohortError, match="choose the threshold by hand"):
-        find_near_duplicates(np.random.default_rng(0).normal(size=(10, 8, 8)), [0] * 10)
+def test_with_too_few_strangers_only_copies_are_linked_and_it_is_said():
+    pictures = np.random.default_rng(0).normal(size=(10, 8, 8))
+    pictures[7] = 2 * pictures[3] + 5
+    found = find_near_duplicates(pictures, [0] * 5 + [1] * 5)
+    assert found.is_surmised and found.links.tolist() == [[3, 7]]
 
 
 def test_empty_pictures_are_alike_to_nothing():

@@ -60,13 +60,14 @@ def book_of(classifier, *, layer="latent", way="latent"):
 
 
 def labels_of(frames=SCAN_FRAMES):
-    """Rings that beat, in the three slices in the middle."""
+    """Rings that beat beside a block of RV, in the three slices in the middle."""
     data = np.zeros((frames, SLICES, SIDE, SIDE), np.uint8)
     distance = np.hypot(*(np.mgrid[:SIDE, :SIDE] - np.array([50.0, 44.0])[:, None, None]))
     for t in range(frames):
         radius = RADIUS_PX + 4 * np.cos(2 * np.pi * t / frames)
         data[t, 1:4][:, distance < radius + WALL_PX] = 2
         data[t, 1:4][:, distance < radius] = 1
+    data[:, 1:4, 46:54, 68:76] = 3
     geometry = Geometry((SLICE_MM, PIXEL_MM, PIXEL_MM), np.diag([PIXEL_MM, PIXEL_MM, SLICE_MM, 1]))
     return Labels(data, geometry, np.arange(frames) * CYCLE_MS / frames, CYCLE_MS)
 

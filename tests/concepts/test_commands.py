@@ -9,7 +9,7 @@ import torch
 from napari_cardioxai.anatomy.label_files import read_labels, write_labels
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.bundles.bundle import save_bundle
-from napari_cardioxai.concepts.traverse import alphas_from
+from napari_cardioxai.concepts.traverse import alphas_from, label_names
 from napari_cardioxai.errors import CohortError
 from napari_cardioxai.networks.latent import LatentHeart
 from napari_cardioxai.scans.geometry import Geometry
@@ -29,9 +29,9 @@ def place(tmp_path_factory):
     lines = ["subject,labels,split,fast"]
     for k in range(SUBJECTS + 3):
         ef, pfr = np.clip(rng.normal(size=2), -1.5, 1.5).round(2)
-        labels = Labels(
-            hearts.known_cycle(ef, pfr), geometry, hearts.RULER.frame_times_ms, hearts.CYCLE_MS
-        )
+        cycle = hearts.known_cycle(ef, pfr).copy()
+        cycle[:, :, 34:46, 73:79] = 3  # a right ventricle, which the decoded hearts do without
+        labels = Labels(cycle, geometry, hearts.RULER.frame_times_ms, hearts.CYCLE_MS)
         write_labels(folder / f"s{k}.nii.gz", labels)
         lines.append(f"s{k},s{k}.nii.gz,{'concept' if k < SUBJECTS else 'test'},{int(pfr > 0)}")
     (folder / "manifest.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -76,6 +76,14 @@ def test_concepts_are_found_tested_walked_and_kept_and_then_a_heart_is_walked(ca
         assert np.isfinite(step["logit"])
         assert "ef_percent" in step["biomarkers"]
 
+    # A figure that cannot be written leaves no labels behind either.
+    code, out, err = cardioxai(
+        *("traverse", place / "s0.nii.gz", "--model", place / "model", "--concept", "low EF"),
+        *("--alphas=0,1", "-o", place / "nowhere", "--figure", place / "s0.nii.gz" / "walk.png"),
+    )
+    assert (code, out) == (2, "")
+    assert "cannot be written to" in err and not (place / "nowhere").exists()
+
 
 def test_a_column_of_the_manifest_is_a_concept_without_fidelity(cardioxai, place):
     code, out, err = cardioxai(
@@ -107,6 +115,14 @@ def test_what_cannot_be_is_refused_in_one_sentence(cardioxai, place, arguments, 
 def test_alphas_are_a_range_or_a_list():
     assert alphas_from("-3:3:7") == (-3, -2, -1, 0, 1, 2, 3)
     assert alphas_from("-2,0,0.5") == (-2, 0, 0.5)
-    for text in ("a", "1:2", "0:1:0", "nan", "0:1:100000"):
+    for text in ("a", "1:2", "0:1:0", "nan", "0:1:100000", "0,0", "1:1:3"):
         with pytest.raises(CohortError, match="are no alphas"):
             alphas_from(text)
+
+
+def test_labels_of_near_alphas_have_names_of_their_own():
+    assert label_names("low EF", [-1, 0.5]) == ["low-EF_-1.00.nii.gz", "low-EF_+0.50.nii.gz"]
+    assert label_names("low EF", [0.101, 0.102]) == [
+        "low-EF_+0.101.nii.gz",
+        "low-EF_+0.102.nii.gz",
+    ]

@@ -8,8 +8,9 @@ import pytest
 from napari_cardioxai.concepts.difference import GONE, difference_labels
 from napari_cardioxai.concepts.heart import STOPS, ConceptHeart
 from napari_cardioxai.concepts.sweep import to_and_fro
+from napari_cardioxai.concepts.traverse import traverse
 from napari_cardioxai.concepts.walk import combined
-from napari_cardioxai.errors import BundleError
+from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.progress import Cancelled
 from tests.concepts.moved_heart import (
     PIXEL_MM,
@@ -89,8 +90,29 @@ def test_a_walk_that_differs_from_heart_to_heart_is_met_at_its_stops_and_straigh
 def test_a_model_that_draws_no_labels_is_refused():
     network = Cylinders()
     network.prior_to_map = None
-    with pytest.raises(BundleError, match="does not draw labelled hearts"):
-        ConceptHeart.of(labels_of(), classifier_of(network), moved_heart().book)
+    classifier, book = classifier_of(network), moved_heart().book
+    for walk in (
+        lambda: ConceptHeart.of(labels_of(), classifier, book),
+        lambda: traverse(book.walk(classifier, "low EF"), labels_of(), [0.0]),
+    ):
+        with pytest.raises(BundleError, match="does not draw labelled hearts"):
+            walk()
+
+
+def test_labels_that_the_model_may_not_decide_about_are_not_walked_either(heart):
+    labels = labels_of()
+    without = replace(labels, data=labels.data * (labels.data != 3))
+    for walk in (
+        lambda: ConceptHeart.of(without, heart.classifier, heart.book),
+        lambda: traverse(heart.walks["low EF"], without, [0.0]),
+    ):
+        with pytest.raises(CohortError, match="hold no RV cavity"):
+            walk()
+
+
+def test_at_alpha_0_a_walked_heart_is_the_unchanged_reconstruction_on_the_scan(heart):
+    (still,) = traverse(heart.walks["low EF"], labels_of(), [0.0])
+    assert np.array_equal(still.labels, heart.restored)
 
 
 def test_decoding_stops_when_nobody_wants_it_any_more(heart):

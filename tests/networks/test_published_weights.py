@@ -216,6 +216,8 @@ def test_weights_of_another_network_or_format_are_refused(three_channels, tmp_pa
     _, file = three_channels
     with pytest.raises(BundleError, match="is no resnet50: it has no"):
         load_published_weights(classifier("resnet50", classes=2), "resnet50", file)
+    with pytest.raises(BundleError, match="does not exist"):
+        load_published_weights(classifier("resnet50", classes=2), "resnet50", tmp_path / "none")
     with pytest.raises(BundleError, match=r"weights\.pth is refused"):
         load_published_weights(nn.Identity(), "resnet50", tmp_path / "weights.pth")
     (tmp_path / "bad.safetensors").write_bytes(b"nothing")

@@ -211,3 +211,30 @@ def test_a_manifest_becomes_a_bundle_with_its_figures(tmp_path):
     assert model.spec == recipe.spec
     labels, _ = class_indices(manifest, manifest.split("test"))
     assert sum(map(sum, card.results["test"]["confusion"])) == len(labels)
+
+
+def test_a_cohort_that_teaches_nothing_is_refused_with_the_reason(tmp_path):
+    for name in ("a/0", "a/1", "b/0"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", np.zeros((16, 16), np.float32))
+    found = find_pictures(tmp_path)
+    folders = {"folder": tmp_path / "model", "run_dir": tmp_path / "run", "device": "cpu"}
+    one = write_manifest(tmp_path / "one.csv", found, {"split": ["train", "train", "test"]})
+    with pytest.raises(CohortError, match="training images of one class, a"):
+        make_image_bundle(SMALL, one, **folders)
+    none = write_manifest(tmp_path / "none.csv", found, {"split": ["test"] * 3})
+    with pytest.raises(CohortError, match=r"no images to train on in 'split'\.$"):
+        make_image_bundle(SMALL, none, **folders)
+    deep = write_manifest(tmp_path / "deep.csv", found, {"split": ["train"] * 3})
+    with pytest.raises(CohortError, match="that can be used; a/0: "):
+        make_image_bundle(replace(SMALL, size=(16, 16, 16)), deep, **folders)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_checkpoint_of_other_classes_is_not_gone_on_with(tmp_path):
+    recipe = replace(SMALL, epochs=1)
+    three = spots(12, seed=0)
+    two = LabelledImages(three.images, three.labels % 2)
+    train_image_classifier(recipe, three, classes=3, run_dir=tmp_path, device="cpu")
+    with pytest.raises(BundleError, match="another number of classes"):
+        train_image_classifier(recipe, two, classes=2, run_dir=tmp_path, device="cpu")

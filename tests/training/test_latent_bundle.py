@@ -138,6 +138,28 @@ def test_every_subject_is_judged_once_by_a_fold_that_never_saw_it(trained, capsy
     assert found["concepts"]["large"]["subjects"] == 28
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--classes", "sick", "sick"), "the classes need two names"),
+        (("--device", "abacus"), "no 'abacus' device"),
+        (("-o", "rings/card.json"), "cannot be written to"),
+        (("--run-dir", "manifest.csv/run"), "cannot be written to"),
+        (("--devices", "0"), "'--devices'"),
+    ],
+)
+def test_what_would_fail_after_the_training_is_refused_before_it(trained, capsys, more, said):
+    paths = [trained / word if word.startswith(("rings", "manifest")) else word for word in more]
+    code = run(
+        *("train", "clough", "--data", trained / "manifest.csv", "-o", trained / "no"),
+        *("--run-dir", trained / "no-run", "--concept", "large", *paths),
+    )
+    assert code == 2
+    err = capsys.readouterr().err
+    assert said in err and len(err.strip().splitlines()) == 1
+    assert not (trained / "no").exists() and not (trained / "no-run").exists()
+
+
 def test_training_options_without_folds_are_refused(trained, capsys):
     code = run(
         *("evaluate", "latent", trained / "rings", "--data", trained / "manifest.csv"),

@@ -1,5 +1,6 @@
 import csv
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from napari_cardioxai.training.latent_heads import (
     take_back_balance,
 )
 from napari_cardioxai.training.latent_module import StageClock
-from napari_cardioxai.training.latent_recipe import one_cycle
+from napari_cardioxai.training.latent_recipe import one_cycle, with_settings
 from tests.training.latent_example import SMALL, beating_rings
 
 
@@ -121,6 +122,48 @@ def test_a_folder_of_another_training_is_not_gone_on_with(uninterrupted):
     _, folder, _ = uninterrupted
     with pytest.raises(BundleError, match="another beta"):
         train_latent(replace(SMALL, beta=1.0), beating_rings(8), run_dir=folder, device="cpu")
+
+
+def test_ctrl_c_comes_out_of_a_training_as_what_it_is_and_is_heard_again(tmp_path):
+    heard_by = signal.getsignal(signal.SIGINT)
+
+    def interrupt(done, total, what):
+        if done > 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_latent(SMALL, beating_rings(4), run_dir=tmp_path, device="cpu", on_progress=interrupt)
+    assert signal.getsignal(signal.SIGINT) is heard_by
+    assert is_unfinished(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"no checkpoint", b"PK\x03\x04"])
+def test_a_damaged_checkpoint_is_named_and_not_gone_on_with(tmp_path, content):
+    (tmp_path / "last.ckpt").write_bytes(content)
+    with pytest.raises(BundleError, match="is damaged or no checkpoint"):
+        is_unfinished(tmp_path)
+    torch.save({"state_dict": {}}, tmp_path / "last.ckpt")
+    with pytest.raises(BundleError, match="another kind of training"):
+        train_latent(SMALL, beating_rings(4), run_dir=tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("channels=0", "channels .* cannot be 0"),
+        ("hidden=8,-3", "hidden .* cannot be 8,-3"),
+        ("channels=8,99999", "1 to 4096"),
+    ],
+)
+def test_layers_that_cannot_be_built_are_refused_by_the_recipe(setting, said):
+    with pytest.raises(BundleError, match=said):
+        with_settings(SMALL, [setting])
+    assert with_settings(SMALL, ["hidden=8,4"]).hidden == (8, 4)
+
+
+def test_a_device_that_is_not_there_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(BundleError, match="no 'tpu' device"):
+        train_latent(SMALL, beating_rings(4), run_dir=tmp_path, device="tpu")
 
 
 def test_a_stage_without_progress_ends_early(tmp_path):
