@@ -137,12 +137,12 @@ RECIPES: dict[str, dict[str, Any]] = {
     | {
         "phantoms": 160,
         "taught": True,
-        "start_share": 0.2,
+        "start_share": 0.3,
         "turned": 0.2,
         "bend": 3.0,
-        "epochs": 36,
+        "epochs": 48,
         "learning_rate": 1.5e-3,
-        "decay_steps": 230,
+        "decay_steps": 307,
     },
     # The left ventricle alone, from real pictures alone.
     "lv-unet": {},
