@@ -361,7 +361,7 @@ def _baseline(
 ) -> tuple[float | None, list[str]]:
     """Probability by the biomarkers alone, and why there is none."""
     from napari_cardioxai.training.evaluation.baselines import BiomarkerLogistic
-    from napari_cardioxai.training.latent_cohort import biomarkers_of
+    from napari_cardioxai.training.latent.cohort import biomarkers_of
 
     stored = classifier.card.baseline
     if stored is None:

@@ -14,8 +14,8 @@ from napari_cardioxai.bundles.bundle import save_bundle
 from napari_cardioxai.bundles.latent import LatentClassifier
 from napari_cardioxai.errors import BundleError, CohortError
 from napari_cardioxai.scans.geometry import Geometry
-from napari_cardioxai.training.latent_bundle import calibrated
-from napari_cardioxai.training.latent_cohort import BIOMARKERS, LatentCohort
+from napari_cardioxai.training.latent.bundle import calibrated
+from napari_cardioxai.training.latent.cohort import BIOMARKERS, LatentCohort
 from tests.cohorts.cines import a_cine
 from tests.training.latent_example import SMALL, beating_rings
 

@@ -21,8 +21,8 @@ from napari_cardioxai import __version__
 from napari_cardioxai.app.training_process import MODULE
 from napari_cardioxai.errors import CardioxaiError
 from napari_cardioxai.files import replacing
-from napari_cardioxai.training.job_fields import FieldSpec
-from napari_cardioxai.training.job_folder import runs_folder
+from napari_cardioxai.training.jobs.fields import FieldSpec
+from napari_cardioxai.training.jobs.folder import runs_folder
 
 _REMEMBERED = "recipes.json"
 

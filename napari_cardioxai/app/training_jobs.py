@@ -19,9 +19,9 @@ from napari_cardioxai.app.training_process import TrainingProcess
 from napari_cardioxai.app.training_view import ShownRun
 from napari_cardioxai.app.workers import Work, sentence
 from napari_cardioxai.errors import TrainingError
-from napari_cardioxai.training.job_events import RunRecord, TrainingState, read_runs
-from napari_cardioxai.training.job_folder import Order, RunFolder, TrainingJob, runs_folder
-from napari_cardioxai.training.job_search import keep_model, write_runs
+from napari_cardioxai.training.jobs.events import RunRecord, TrainingState, read_runs
+from napari_cardioxai.training.jobs.folder import Order, RunFolder, TrainingJob, runs_folder
+from napari_cardioxai.training.jobs.search import keep_model, write_runs
 
 PATIENCE_AT_CLOSE_S = 20.0
 _LIST_DELAY_MS = 300

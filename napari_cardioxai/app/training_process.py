@@ -7,13 +7,13 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QProcess, QTimer, Signal
 
-from napari_cardioxai.training.job_events import (
+from napari_cardioxai.training.jobs.events import (
     EventLog,
     EventTail,
     TrainingState,
     crash_sentence,
 )
-from napari_cardioxai.training.job_folder import PRINTED, Order, RunFolder
+from napari_cardioxai.training.jobs.folder import PRINTED, Order, RunFolder
 
 POLL_MS = 200
 MODULE = "napari_cardioxai.training.jobs"

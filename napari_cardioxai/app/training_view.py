@@ -7,9 +7,9 @@ from pathlib import Path
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cardioxai.app.training_process import POLL_MS
-from napari_cardioxai.training.job_events import Curves, EventTail
-from napari_cardioxai.training.job_folder import Look, RunFolder
-from napari_cardioxai.training.job_previews import LATEST
+from napari_cardioxai.training.jobs.events import Curves, EventTail
+from napari_cardioxai.training.jobs.folder import Look, RunFolder
+from napari_cardioxai.training.jobs.previews import LATEST
 
 
 class ShownRun(QObject):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from napari_cardioxai.app.session import Status
-    from napari_cardioxai.app.widgets.study import StudyDock
+    from napari_cardioxai.app.widgets.study.dock import StudyDock
 
 PLUGIN, WIDGET = "napari-cardioxai", "Study"
 WINDOW_SIZE = (1600, 950)

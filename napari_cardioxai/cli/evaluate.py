@@ -36,8 +36,8 @@ def evaluate_segmenter(
 ) -> None:
     """Cross-validate a segmenter patient by patient."""
     from napari_cardioxai.cohorts.slices import sunnybrook_pairs
-    from napari_cardioxai.training.cross_validation import cross_validate
-    from napari_cardioxai.training.segmentation_scores import markdown_table
+    from napari_cardioxai.training.segmenters.cross_validation import cross_validate
+    from napari_cardioxai.training.segmenters.scores import markdown_table
 
     known: dict[str, float] = {}
     for item in pixel_mm or []:
@@ -108,8 +108,8 @@ def evaluate_latent(
     """Judge a latent classifier and the biomarker baselines on the same unseen subjects."""
     from napari_cardioxai.bundles.latent import LatentClassifier
     from napari_cardioxai.cohorts.manifest import read_manifest
-    from napari_cardioxai.training import latent_evaluation
-    from napari_cardioxai.training.latent_recipe import with_settings
+    from napari_cardioxai.training.latent import evaluation as latent_evaluation
+    from napari_cardioxai.training.latent.recipe import with_settings
 
     manifest = read_manifest(data)
     with progress() as on_progress:
@@ -163,7 +163,7 @@ def evaluate_phantoms(
     as_json: Json = False,
 ) -> None:
     """Bias and spread of measurements on hearts of known truth, over frame counts and noise."""
-    from napari_cardioxai.training.phantom_accuracy import accuracy_table, markdown_table
+    from napari_cardioxai.training.segmenters.phantom_accuracy import accuracy_table, markdown_table
 
     segmenter = None
     if model is not None:

@@ -55,9 +55,9 @@ def evaluate_images(
     from napari_cardioxai.bundles.image_classifier import ImageClassifier
     from napari_cardioxai.cohorts.pictures import images_of
     from napari_cardioxai.report.image_report import write_image_evaluation
-    from napari_cardioxai.training.image_folds import cross_validate_images
-    from napari_cardioxai.training.image_recipe import recipe_for, with_settings
-    from napari_cardioxai.training.image_table import evaluate_images as evaluate
+    from napari_cardioxai.training.images.folds import cross_validate_images
+    from napari_cardioxai.training.images.recipe import recipe_for, with_settings
+    from napari_cardioxai.training.images.table import evaluate_images as evaluate
 
     names = [name.strip() for text in model or [] for name in text.split(",") if name.strip()]
     if bool(names) == (recipe is not None):

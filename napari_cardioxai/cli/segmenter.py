@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_cardioxai.training.segmenter import SegmenterRecipe
+    from napari_cardioxai.training.segmenters.training import SegmenterRecipe
 
 
 def weights(start: Path | None) -> Path | None:
@@ -16,6 +16,6 @@ def weights(start: Path | None) -> Path | None:
 
 def segmenter_recipe(name: str, **given: float | None) -> SegmenterRecipe:
     """A named recipe with what was given on the command line in place of its own values."""
-    from napari_cardioxai.training.segmenter import recipe_for
+    from napari_cardioxai.training.segmenters.training import recipe_for
 
     return recipe_for(name, **{k: v for k, v in given.items() if v is not None})

@@ -69,7 +69,7 @@ def train_segmenter(
     from napari_cardioxai.bundles.devices import resolve_device
     from napari_cardioxai.files import check_folder_place
     from napari_cardioxai.training.checkpoints import stopping_by_interrupt
-    from napari_cardioxai.training.segmenter_bundle import make_segmenter_bundle
+    from napari_cardioxai.training.segmenters.bundle import make_segmenter_bundle
 
     resolve_device(device)
     run_dir = run_dir or Path("runs") / output.name
@@ -124,9 +124,9 @@ def _add_latent_command(recipe: str, does: str) -> None:
         from napari_cardioxai.bundles.latent import LatentClassifier
         from napari_cardioxai.cohorts.manifest import read_manifest
         from napari_cardioxai.files import check_folder_place
-        from napari_cardioxai.training.latent import CHECKPOINT, EpochReport, is_unfinished
-        from napari_cardioxai.training.latent_bundle import CLASSES, make_latent_bundle
-        from napari_cardioxai.training.latent_recipe import recipe_for
+        from napari_cardioxai.training.latent.bundle import CLASSES, make_latent_bundle
+        from napari_cardioxai.training.latent.recipe import recipe_for
+        from napari_cardioxai.training.latent.training import CHECKPOINT, EpochReport, is_unfinished
 
         manifest = read_manifest(data)
         chosen = recipe_for(

@@ -48,8 +48,8 @@ def train_image(
 ) -> None:
     """Train a classifier of pictures or volumes, judge it on the test images, write its bundle."""
     from napari_cardioxai.cohorts.manifest import read_manifest
-    from napari_cardioxai.training.image_bundle import make_image_bundle, starting_weights
-    from napari_cardioxai.training.image_recipe import recipe_for, with_settings
+    from napari_cardioxai.training.images.bundle import make_image_bundle, starting_weights
+    from napari_cardioxai.training.images.recipe import recipe_for, with_settings
 
     changes: dict[str, object] = {"seed": seed}
     if network is not None:
@@ -118,8 +118,8 @@ def train_networks(
     """
     from napari_cardioxai.cohorts.manifest import read_manifest
     from napari_cardioxai.networks.classifiers import PUBLISHED
-    from napari_cardioxai.training import image_nine
-    from napari_cardioxai.training.image_recipe import recipe_for, with_settings
+    from napari_cardioxai.training.images import nine as image_nine
+    from napari_cardioxai.training.images.recipe import recipe_for, with_settings
 
     names = [n.strip() for n in (networks or ",".join(PUBLISHED)).split(",") if n.strip()]
     changes: dict[str, object] = {"seed": seed}

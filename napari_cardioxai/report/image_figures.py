@@ -13,7 +13,7 @@ from napari_cardioxai.report.cohort_figures import GROUP_COLOURS, GROUP_MARKERS,
 from napari_cardioxai.report.style import INK, QUIET_INK, RULE
 from napari_cardioxai.training.evaluation.calibration import Reliability
 from napari_cardioxai.training.evaluation.figures import MODEL_LOOKS, draw_confusion
-from napari_cardioxai.training.image_table import ImageEvaluation, about_split
+from napari_cardioxai.training.images.table import ImageEvaluation, about_split
 
 _COLUMNS = 3
 _PANEL = PAGE_INCHES / _COLUMNS

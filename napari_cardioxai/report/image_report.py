@@ -16,7 +16,7 @@ from napari_cardioxai.report.cohort_report import MOST_FAILED, PLOT_CSS, figure_
 from napari_cardioxai.report.image_figures import PICTURES
 from napari_cardioxai.report.study_report import RESEARCH_ONLY
 from napari_cardioxai.report.style import PAGE_CSS
-from napari_cardioxai.training.image_table import (
+from napari_cardioxai.training.images.table import (
     HEADER,
     ImageEvaluation,
     about_split,

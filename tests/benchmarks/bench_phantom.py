@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from napari_cardioxai.phantom.cohort import generate
 from napari_cardioxai.phantom.spec import BUILT_IN
-from napari_cardioxai.training.phantom_accuracy import label_accuracy
+from napari_cardioxai.training.segmenters.phantom_accuracy import label_accuracy
 
 SUBJECTS = 70  # ten of each class
 FRAMES = 30

@@ -34,13 +34,13 @@ def loop() -> dict[str, float]:
     """
     import torch
 
-    from napari_cardioxai.training.job_callback import JobCallback
-    from napari_cardioxai.training.job_control import JobControl
-    from napari_cardioxai.training.job_events import EventLog
-    from napari_cardioxai.training.job_folder import RunFolder
-    from napari_cardioxai.training.job_latent import reconstruction
-    from napari_cardioxai.training.latent import train_latent
-    from napari_cardioxai.training.latent_recipe import CloughRecipe
+    from napari_cardioxai.training.jobs.callback import JobCallback
+    from napari_cardioxai.training.jobs.control import JobControl
+    from napari_cardioxai.training.jobs.events import EventLog
+    from napari_cardioxai.training.jobs.folder import RunFolder
+    from napari_cardioxai.training.jobs.latent import reconstruction
+    from napari_cardioxai.training.latent.recipe import CloughRecipe
+    from napari_cardioxai.training.latent.training import train_latent
 
     # The autoencoder's stage; those after it may leave it as it is and have next to no steps.
     recipe = CloughRecipe.tuned(vae_epochs=EPOCHS, primary_epochs=0, concept_epochs=0)
@@ -70,7 +70,7 @@ def loop() -> dict[str, float]:
 
 def _subjects(recipe):
     """Discs in rings that contract; what is seen does not matter for the speed."""
-    from napari_cardioxai.training.latent_data import TrainingData
+    from napari_cardioxai.training.latent.data import TrainingData
 
     rng = np.random.default_rng(0)
     frames, slices, size, _ = recipe.spec.shape
@@ -119,7 +119,7 @@ class _Bare:
     def __init__(self, recipe) -> None:
         import torch
 
-        from napari_cardioxai.training.latent_module import LatentModule
+        from napari_cardioxai.training.latent.module import LatentModule
 
         still = replace(recipe, shift_px=0.0, turn_deg=0.0)
         columns = 1 + len(recipe.concepts)
@@ -153,8 +153,8 @@ def slider() -> dict[str, float]:
     from napari_cardioxai.app.desk import desk_of
     from napari_cardioxai.app.window import open_window, process_events, process_until, wait_for_job
     from napari_cardioxai.scans.samples import sample_path
-    from napari_cardioxai.training.job_events import TrainingState
-    from napari_cardioxai.training.job_folder import TrainingJob
+    from napari_cardioxai.training.jobs.events import TrainingState
+    from napari_cardioxai.training.jobs.folder import TrainingJob
 
     play = _play()
     with tempfile.TemporaryDirectory() as folder:

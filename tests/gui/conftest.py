@@ -105,7 +105,7 @@ class Window:
 
 @pytest.fixture
 def window(make_napari_viewer, monkeypatch):
-    from napari_cardioxai.app.widgets.study import StudyDock
+    from napari_cardioxai.app.widgets.study.dock import StudyDock
 
     # Importing torch to list models would only make these tests slow.
     choices = {"models": ["heart-unet"], "devices": ["auto", "cpu"]}

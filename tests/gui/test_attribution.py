@@ -85,7 +85,7 @@ def attribution(window, tmp_path, monkeypatch):
     )
 
     def make(path) -> Attribution:
-        from napari_cardioxai.app.widgets.attribution import AttributionDock
+        from napari_cardioxai.app.widgets.attribution.dock import AttributionDock
 
         window.open(path)
         dock = AttributionDock(window.viewer)

@@ -23,7 +23,7 @@ def make_model(folder, *, far_away: bool):
     from napari_cardioxai.bundles.card import LatentCard
     from napari_cardioxai.bundles.training_cloud import TrainingCloud
     from napari_cardioxai.training.evaluation.baselines import fit_biomarker_logistic
-    from napari_cardioxai.training.latent_cohort import BIOMARKERS
+    from napari_cardioxai.training.latent.cohort import BIOMARKERS
 
     from ..training.latent_example import SMALL
 
@@ -111,7 +111,7 @@ class Classify:
 @pytest.fixture
 def classify(window, tmp_path, monkeypatch):
     """A dock beside an open scan without labels."""
-    from napari_cardioxai.app.widgets.classify import ClassifyDock
+    from napari_cardioxai.app.widgets.classify.dock import ClassifyDock
 
     monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path / "models"))
     monkeypatch.setattr(
@@ -136,7 +136,7 @@ def test_a_decision_is_shown_with_all_that_speaks_for_and_against_it(
     from napari_cardioxai.anatomy.measurements import measure
     from napari_cardioxai.bundles.bundle import load_card
     from napari_cardioxai.training.evaluation.baselines import BiomarkerLogistic
-    from napari_cardioxai.training.latent_cohort import biomarkers_of
+    from napari_cardioxai.training.latent.cohort import biomarkers_of
 
     make_model(tmp_path / "models" / "near", far_away=False)
     make_model(tmp_path / "models" / "far", far_away=True)
@@ -274,7 +274,7 @@ def test_a_classifier_of_volumes_decides_on_the_open_scan_without_labels(classif
 
 
 def test_a_model_of_images_asks_for_an_image(window, tmp_path, monkeypatch):
-    from napari_cardioxai.app.widgets.classify import ClassifyDock
+    from napari_cardioxai.app.widgets.classify.dock import ClassifyDock
 
     monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path / "models"))
     monkeypatch.setattr(

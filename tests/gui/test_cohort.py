@@ -37,7 +37,7 @@ def manifest(tmp_path):
 
 @pytest.fixture
 def cohort(window):
-    from napari_cardioxai.app.widgets.cohort import CohortDock
+    from napari_cardioxai.app.widgets.cohort.dock import CohortDock
 
     dock = CohortDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, name="Cohort")
@@ -61,7 +61,7 @@ def test_an_empty_dock_says_what_to_choose(window, cohort):
 def test_a_manifest_is_described_beside_the_window_with_its_warnings_first(
     window, cohort, manifest, monkeypatch
 ):
-    from napari_cardioxai.app.widgets import cohort as module
+    from napari_cardioxai.app.widgets.cohort import dock as module
 
     threads = []
 

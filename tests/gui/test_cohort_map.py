@@ -84,7 +84,7 @@ class Map:
 
 @pytest.fixture
 def cohort_map(window, place, monkeypatch):
-    from napari_cardioxai.app.widgets.cohort_map import CohortMapDock
+    from napari_cardioxai.app.widgets.cohort_map.dock import CohortMapDock
 
     monkeypatch.setenv("CARDIOXAI_MODELS", str(place / "own" / "models"))
     monkeypatch.setattr(
@@ -113,7 +113,7 @@ def test_a_manifest_that_cannot_be_read_is_one_sentence(cohort_map, tmp_path):
 
 
 def test_the_cohort_docks_manifest_is_taken_over(cohort_map, window):
-    from napari_cardioxai.app.widgets.cohort import CohortDock
+    from napari_cardioxai.app.widgets.cohort.dock import CohortDock
 
     dock = CohortDock(window.viewer)
     window.viewer.window.add_dock_widget(dock, name="Cohort")
@@ -429,7 +429,7 @@ def test_pictures_have_a_map_by_the_same_dock(pictures, cohort_map):
 
 
 def test_the_map_outlives_its_dock(cohort_map, window):
-    from napari_cardioxai.app.widgets.cohort_map import CohortMapDock
+    from napari_cardioxai.app.widgets.cohort_map.dock import CohortMapDock
 
     cohort_map.draw()
     cohort_map.live.select_rows([1, 2])

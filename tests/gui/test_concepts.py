@@ -58,7 +58,7 @@ class Concepts:
 
     def reopen(self) -> None:
         """Close the dock and open it anew; the heart stays."""
-        from napari_cardioxai.app.widgets.concepts import ConceptsDock
+        from napari_cardioxai.app.widgets.concepts.dock import ConceptsDock
 
         self.window.viewer.window.remove_dock_widget(self.dock)
         self.dock.deleteLater()
@@ -74,7 +74,7 @@ class Concepts:
 @pytest.fixture
 def concepts(window, tmp_path, monkeypatch):
     """The dock beside the sample scan, on which a heart is drawn."""
-    from napari_cardioxai.app.widgets.concepts import ConceptsDock
+    from napari_cardioxai.app.widgets.concepts.dock import ConceptsDock
     from napari_cardioxai.scans.samples import sample_path
 
     monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path / "models"))

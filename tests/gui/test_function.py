@@ -56,7 +56,7 @@ def write(path, data):
 @pytest.fixture
 def function(window, tmp_path):
     """The dock of an open scan without labels."""
-    from napari_cardioxai.app.widgets.function import FunctionDock
+    from napari_cardioxai.app.widgets.function.dock import FunctionDock
 
     labels = ring_labels()
     texture = np.random.default_rng(0).normal(0, 5, labels.shape)

@@ -13,7 +13,7 @@ ACROSS = np.array([[SIDE / 2 - 0.5, 2.0], [SIDE / 2 - 0.5, SIDE - 3.0]])  # (y, 
 
 @pytest.fixture
 def mmode(window, study):
-    from napari_cardioxai.app.widgets.mmode import MModeDock
+    from napari_cardioxai.app.widgets.mmode.dock import MModeDock
 
     window.open(study)
     dock = MModeDock(window.viewer)
@@ -132,7 +132,7 @@ class MouseEvent:
 
 
 def test_borders_of_labels_lie_where_the_labels_change(window, mmode, segmenter):
-    from napari_cardioxai.app.widgets.mmode_plot import border_segments
+    from napari_cardioxai.app.widgets.mmode.plot import border_segments
 
     row, column = border_segments(np.array([[0, 0], [1, 0], [1, 0]], bool))
     pairs = {tuple(zip(row[k : k + 2], column[k : k + 2], strict=True)) for k in (0, 2, 4)}

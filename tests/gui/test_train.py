@@ -9,9 +9,9 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLineEdit, QWidget
 
-from napari_cardioxai.training.job_events import EventLog, TrainingState
-from napari_cardioxai.training.job_fields import FieldSpec
-from napari_cardioxai.training.job_folder import RunFolder, runs_folder
+from napari_cardioxai.training.jobs.events import EventLog, TrainingState
+from napari_cardioxai.training.jobs.fields import FieldSpec
+from napari_cardioxai.training.jobs.folder import RunFolder, runs_folder
 
 from ..training.discs import disc_job, write_discs
 
@@ -101,7 +101,7 @@ def train(window, tmp_path, monkeypatch):
         RecipeChoice,
         TrainingChoices,
     )
-    from napari_cardioxai.app.widgets.train import TrainDock
+    from napari_cardioxai.app.widgets.train.dock import TrainDock
 
     recipe = RecipeChoice(
         "heart-unet", "U-Net", FIELDS, "pictures", False, {"network": "unet"}, ("taught",)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_cardioxai.training.job_events import TrainingState
-from napari_cardioxai.training.job_folder import TrainingJob
+from napari_cardioxai.training.jobs.events import TrainingState
+from napari_cardioxai.training.jobs.folder import TrainingJob
 
 from .test_train import Train
 
@@ -15,8 +15,8 @@ from .test_train import Train
 def train(window, tmp_path, monkeypatch):
     """A dock that knows the real recipes, with folders of its own."""
     from napari_cardioxai.app.training_choices import ChoicesFinder, TrainingChoices
-    from napari_cardioxai.app.widgets.train import TrainDock
-    from napari_cardioxai.training.job_recipes import describe
+    from napari_cardioxai.app.widgets.train.dock import TrainDock
+    from napari_cardioxai.training.jobs.recipes import describe
 
     monkeypatch.setenv("CARDIOXAI_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("CARDIOXAI_MODELS", str(tmp_path / "models"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from imageio.v3 import imwrite
 
-from napari_cardioxai.training.job_folder import TrainingJob
+from napari_cardioxai.training.jobs.folder import TrainingJob
 
 SMALL = {
     "structures": 1,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_cardioxai.training.latent import train_latent
-from napari_cardioxai.training.latent_data import TrainingData
-from napari_cardioxai.training.latent_recipe import CloughRecipe, side_by_side
+from napari_cardioxai.training.latent.data import TrainingData
+from napari_cardioxai.training.latent.recipe import CloughRecipe, side_by_side
+from napari_cardioxai.training.latent.training import train_latent
 
 SMALL = CloughRecipe(
     latent=8,

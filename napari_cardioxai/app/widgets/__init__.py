@@ -1,1 +1,1 @@
-"""Docks, one a file."""
+"""Docks, one a folder; what several of them share lies beside."""

@@ -1,0 +1,1 @@
+"""The Classify dock: `dock` and the sections that it is made of."""

@@ -1,0 +1,1 @@
+"""The Cohort map dock: `dock` and the sections that it is made of."""

@@ -1,0 +1,1 @@
+"""The Function dock: `dock` and the sections that it is made of."""

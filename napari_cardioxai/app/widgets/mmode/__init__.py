@@ -1,0 +1,1 @@
+"""The M-mode dock: `dock` and the sections that it is made of."""

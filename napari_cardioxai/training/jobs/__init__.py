@@ -1,0 +1,1 @@
+"""Trainings as processes of their own: `python -m napari_cardioxai.training.jobs JOB.json`."""

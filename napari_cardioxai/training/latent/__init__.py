@@ -1,0 +1,1 @@
+"""Recipes of latent hearts: data, loss, stages, bundle, evaluation."""

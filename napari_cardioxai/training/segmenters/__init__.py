@@ -1,0 +1,1 @@
+"""Recipes of slice segmenters: training, cross-validation, scores, bundle."""
