@@ -12,8 +12,8 @@ from napari_cardioxai.training.latent.heads import (
     new_classifiers,
     wall_motion,
 )
-from tests.training.latent_example import SMALL, beating_rings
 from tests.training.latent.test_walls import a_ring
+from tests.training.latent_example import SMALL, beating_rings
 
 HEADS = replace(SMALL, head_epochs=8, head_learning_rate=1e-2, dropout=0.0, wall=1.0)
 
