@@ -63,7 +63,7 @@ class CurvePlot(PhasePlot):
 
     def _set_limits(self, volumes: np.ndarray) -> None:
         """Limits that leave room for the marks and stay while strokes change little."""
-        top = 20.0 * np.ceil(volumes.max() * 1.15 / 20.0 + 1e-9)
+        top = 20.0 * np.ceil(volumes.max() * 1.25 / 20.0 + 1e-9)
         low, high = self.getPlotItem().viewRange()[1]
         if (low, high) != (0.0, top):
             self.getPlotItem().setYRange(0.0, top, padding=0)
