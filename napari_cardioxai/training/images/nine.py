@@ -7,6 +7,7 @@ few epochs it proves that a network runs and learns where there is none.
 from __future__ import annotations
 
 import csv
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +25,10 @@ from napari_cardioxai.training.evaluation.figures import markdown_table
 from napari_cardioxai.training.images.bundle import make_image_bundle, subjects_of
 from napari_cardioxai.training.images.recipe import ImageRecipe, with_changes
 
+_BELOW_GUESSING = (
+    0.98  # a network that gives every class its share falls to 1 without seeing anything
+)
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -35,8 +40,9 @@ class Learnt:
         Its name.
     parameters, size_mb, depth
         As in `image_table.JudgedModel`.
-    images, epochs, seconds
-        Learnt from; visits of each; of the whole training, 0 when it was done before.
+    classes, images, epochs, seconds
+        To tell apart; learnt from; visits of each; of the whole training, 0
+        when it was done before.
     loss_first, loss_last, accuracy_first, accuracy_last
         Mean over the first and the last epoch, on the training images as they
         are shown, moved about where the recipe does that.
@@ -48,6 +54,7 @@ class Learnt:
     parameters: int
     size_mb: float
     depth: int
+    classes: int
     images: int
     epochs: int
     seconds: float
@@ -59,8 +66,11 @@ class Learnt:
 
     @property
     def has_learnt(self) -> bool:
-        """Whether the loss fell and the accuracy rose."""
-        return self.loss_last < self.loss_first and self.accuracy_last > self.accuracy_first
+        """Whether it ended better than guessing: the loss clearly below that of equal odds, the accuracy risen."""
+        guessing = math.log(self.classes)
+        return self.loss_last < _BELOW_GUESSING * guessing and (
+            self.accuracy_last > self.accuracy_first
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Every attribute under its own name, and `has_learnt`."""
@@ -134,6 +144,7 @@ def train_networks(
                 parameters=sum(w.numel() for w in network.parameters()),
                 size_mb=sum(w.numel() * w.element_size() for w in weights) / 1e6,
                 depth=depth_of(network, torch.zeros(1, own.channels, *own.size)),
+                classes=len(card.classes),
                 images=images,
                 epochs=own.epochs,
                 seconds=round(seconds, 1),

@@ -61,12 +61,16 @@ def test_a_subset_holds_training_images_of_every_class_alike(manifest):
 
 
 def test_what_has_not_learnt_is_told_as_such():
-    values = {"parameters": 1, "size_mb": 1.0, "depth": 2, "images": 3, "epochs": 4, "seconds": 5.0}
+    values = {"parameters": 1, "size_mb": 1.0, "depth": 2, "images": 3, "epochs": 4, "seconds": 5.0,
+              "classes": 3}  # fmt: skip
     one = Learnt("x", **values, loss_first=1, loss_last=0.5, accuracy_first=0.3, accuracy_last=0.9,
                  test_accuracy=0.25)  # fmt: skip
     other = Learnt("y", **values, loss_first=1, loss_last=0.5, accuracy_first=0.3,
                    accuracy_last=0.3, test_accuracy=None)  # fmt: skip
+    guessing = Learnt("z", **values, loss_first=1.5, loss_last=1.0985, accuracy_first=0.3,
+                      accuracy_last=0.4, test_accuracy=None)  # fmt: skip
     assert (one.has_learnt, other.has_learnt) == (True, False)
+    assert not guessing.has_learnt, "the loss of three equal odds is 1.0986"
     rows = table_of([one, other]).splitlines()
     assert rows[2].endswith("| 30 → 90 | 25.0 | yes |") and rows[3].endswith("| no |")
 
