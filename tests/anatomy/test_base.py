@@ -22,6 +22,16 @@ def a_heart(atrium=(), frames=16, order=1):
     return Labels(data[:, ::order], ALONG if order == 1 else Geometry((8.0, 1.0, 1.0)))
 
 
+def a_walled_heart(shares):
+    """One frame of squares, narrower towards the apex, each with a part of a wall round it."""
+    data = np.zeros((1, len(shares), 50, 50), np.uint8)
+    for z, share in enumerate(shares):
+        half = 18 - 2 * abs(z - 1)  # the base is a little narrower than the slice below
+        data[0, z, 23 - half : 27 + half, 23 - half : round(23 - half + share * (4 + 2 * half))] = 2
+        data[0, z, 25 - half : 25 + half, 25 - half : 25 + half] = 1
+    return Labels(data, ALONG)
+
+
 def test_a_ventricle_that_moves_as_one_is_kept_whole():
     assert slices_beyond_base(a_heart()) == ()
 
@@ -41,6 +51,13 @@ def test_an_akinetic_apex_stays():
 
 def test_one_frame_or_a_few_cannot_tell():
     assert slices_beyond_base(a_heart(atrium=(0,), frames=4)) == ()
+
+
+def test_a_cavity_without_a_wall_is_not_the_ventricles_even_in_one_frame():
+    assert slices_beyond_base(a_walled_heart([0.0, *[1.0] * 7])) == (0,)
+    assert slices_beyond_base(a_walled_heart([1.0] * 8)) == ()
+    assert slices_beyond_base(a_walled_heart([0.5, *[1.0] * 7])) == (), "a gap is no end"
+    assert slices_beyond_base(a_walled_heart([0.0] * 8)) == (), "no wall is labelled at all"
 
 
 def test_no_more_than_a_third_is_given_up():
