@@ -21,6 +21,11 @@ from napari_cardioxai.cohorts.phantom_slices import PhantomSlices
 from napari_cardioxai.cohorts.slices import PIXEL_MM, SliceDataset, SlicePair
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.segmentation import SEGMENTERS
+from napari_cardioxai.training.checkpoints import (
+    BesideThenRenamed,
+    read_checkpoint,
+    stopping_by_interrupt,
+)
 from napari_cardioxai.training.segmenters.partial_labels import PartialLabelLoss
 
 _REGION_SHOWN = 1.3  # of the crop: what shifts and turns of a training picture can reach
@@ -295,6 +300,7 @@ def train_segmenter(
         log_every_n_steps=1,
         enable_progress_bar=False,
         enable_model_summary=False,
+        plugins=[BesideThenRenamed()],
         callbacks=[
             ModelCheckpoint(run_dir, filename="last", save_top_k=1, enable_version_counter=False),
             EMAWeightAveraging(decay=recipe.ema_decay),
@@ -302,9 +308,15 @@ def train_segmenter(
             *callbacks,
         ],
     )
-    trainer.fit(module, loader, ckpt_path=checkpoint if checkpoint.is_file() else None)
+    with stopping_by_interrupt():
+        trainer.fit(
+            module,
+            loader,
+            ckpt_path=checkpoint if checkpoint.is_file() else None,
+            weights_only=True,
+        )
     # The file holds the averaged weights; after a resume the module may hold the last ones.
-    kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=False)
+    kept = SegmenterModule.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
     if first is not None:
         _mix_in(kept.network, first.cpu(), recipe.start_share)
     return kept.network.eval()
@@ -382,7 +394,7 @@ def _pictures(
 
 def _check_same_training(checkpoint: Path, recipe: SegmenterRecipe) -> None:
     """Only what comes to bear at its end may change when a training goes on."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)["hyper_parameters"]
+    saved = read_checkpoint(checkpoint, needs="hyper_parameters")["hyper_parameters"]
     now = asdict(recipe)
     late = ("epochs", "start_share", "views")
     differing = sorted(k for k in now if k not in late and saved["recipe"].get(k) != now[k])

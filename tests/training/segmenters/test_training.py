@@ -90,6 +90,16 @@ def test_a_folder_of_another_training_is_not_gone_on_with(pictures, tmp_path):
         )
 
 
+def test_a_damaged_checkpoint_is_refused_with_what_to_do(pictures, tmp_path):
+    run = tmp_path / "run"
+    train_segmenter(replace(SMALL, epochs=1), sunnybrook_pairs(pictures), run_dir=run, device="cpu")
+    checkpoint = run / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:2000])
+    with pytest.raises(BundleError, match="damaged or no checkpoint; delete it"):
+        train_segmenter(SMALL, sunnybrook_pairs(pictures), run_dir=run, device="cpu")
+    assert sorted(p.name for p in run.iterdir()) == ["last.ckpt", "logs"]
+
+
 def test_the_bundle_of_a_training_labels_what_it_learnt(pictures, tmp_path):
     folder = tmp_path / "models" / "disc"
     card = make_segmenter_bundle(
