@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from napari_cardioxai.anatomy.edges import cavity_edges
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.volumes import LV, MYO
 from napari_cardioxai.scans.geometry import Geometry
@@ -91,9 +91,10 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
     cycle = areas[bearing[quarter : len(bearing) - quarter]].sum(0)
     tells_by_motion = areas.shape[1] >= _FEWEST_FRAMES and cycle.std() > 0
     tells_by_wall = bool((labels.data == MYO).any())
+    edges = cavity_edges(labels.data)
     towards_base = bearing[bearing < widest][::-1] if base_first else bearing[bearing > widest]
     for k, z in enumerate(towards_base):
-        is_bare = tells_by_wall and _share_of_wall(labels.data[:, z]) < _LEAST_WALL
+        is_bare = tells_by_wall and _share_of_wall(edges[..., z]) < _LEAST_WALL
         is_still = tells_by_motion and _share_of_motion(areas[z], cycle) < _LEAST_SHARE
         if is_bare or is_still:
             beyond = towards_base[k:]
@@ -111,15 +112,10 @@ def without_slices(labels: Labels, slices: tuple[int, ...]) -> Labels:
     return replace(labels, data=data)
 
 
-def _share_of_wall(pictures: NDArray) -> float:
-    """Part of the cavity's border that lies on myocardium, mean of the frames that have one."""
-    shares = []
-    for picture in pictures:
-        cavity = picture == LV
-        border = ndimage.binary_dilation(cavity) & ~cavity
-        if border.any():
-            shares.append((picture[border] == MYO).mean())
-    return float(np.mean(shares))
+def _share_of_wall(edges: NDArray) -> float:
+    """Part of the cavity's edge that lies on myocardium, mean of the frames that have one."""
+    whole = edges.sum(0)
+    return float((edges[MYO, whole > 0] / whole[whole > 0]).mean())
 
 
 def _share_of_motion(areas: NDArray, cycle: NDArray) -> float:

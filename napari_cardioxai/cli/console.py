@@ -75,10 +75,14 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
 
-def interrupted(sentence: str) -> NoReturn:
-    """End after Ctrl-C, where more is to be said than that nothing was written."""
-    say(sentence)
-    sys.exit(130)
+@contextmanager
+def resumable(run_dir: Path, *, by: str = "the same command") -> Iterator[None]:
+    """Say after Ctrl-C in a training how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"Interrupted; {by} goes on from the last whole epoch in {run_dir}.")
+        sys.exit(130)
 
 
 def fail(sentence: str) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_cardioxai.cli.console import command_line, fail, interrupted, print_json, progress, say
+from napari_cardioxai.cli.console import command_line, fail, print_json, progress, resumable, say
 from napari_cardioxai.cli.options import Device, RecipeName, Start
 from napari_cardioxai.cli.segmenter import segmenter_recipe, weights
 
@@ -68,35 +68,29 @@ def train_segmenter(
     """Train a slice segmenter on every patient but the excluded ones and write its bundle."""
     from napari_cardioxai.bundles.devices import resolve_device
     from napari_cardioxai.files import check_folder_place
-    from napari_cardioxai.training.checkpoints import stopping_by_interrupt
     from napari_cardioxai.training.segmenters.bundle import make_segmenter_bundle
 
     resolve_device(device)
     run_dir = run_dir or Path("runs") / output.name
     for place in (output, run_dir):
         check_folder_place(place)
-    try:
-        with stopping_by_interrupt():
-            make_segmenter_bundle(
-                segmenter_recipe(
-                    recipe,
-                    epochs=epochs,
-                    learning_rate=learning_rate,
-                    decay_rate=decay_rate,
-                    decay_steps=decay_steps,
-                ),
-                data,
-                output,
-                start=weights(start),
-                exclude=exclude or [],
-                evaluation=evaluation,
-                run_dir=run_dir,
-                device=device,
-                command=command_line(),
-            )
-    except KeyboardInterrupt:
-        interrupted(
-            f"Interrupted; the same command goes on from the last whole epoch in {run_dir}."
+    with resumable(run_dir):
+        make_segmenter_bundle(
+            segmenter_recipe(
+                recipe,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                decay_rate=decay_rate,
+                decay_steps=decay_steps,
+            ),
+            data,
+            output,
+            start=weights(start),
+            exclude=exclude or [],
+            evaluation=evaluation,
+            run_dir=run_dir,
+            device=device,
+            command=command_line(),
         )
     say(f"Model in {output}.")
 
@@ -150,25 +144,22 @@ def _add_latent_command(recipe: str, does: str) -> None:
             shown = ", ".join(f"{k} {v:.4g}" for k, v in report.metrics.items())
             say(f"epoch {report.epoch}/{report.epochs} {report.stage}: {shown}")
 
-        try:
-            with progress() as on_progress:
-                card = make_latent_bundle(
-                    chosen,
-                    manifest,
-                    output,
-                    run_dir=run_dir,
-                    label=label,
-                    classes=classes or CLASSES[recipe],
-                    licence=licence,
-                    start=None if start is None else LatentClassifier.load(start, device="cpu"),
-                    device=device,
-                    devices=devices,
-                    command=command_line(),
-                    on_progress=on_progress,
-                    on_epoch=tell,
-                )
-        except KeyboardInterrupt:
-            interrupted(f"Interrupted; --resume goes on from the last whole epoch in {run_dir}.")
+        with resumable(run_dir, by="--resume"), progress() as on_progress:
+            card = make_latent_bundle(
+                chosen,
+                manifest,
+                output,
+                run_dir=run_dir,
+                label=label,
+                classes=classes or CLASSES[recipe],
+                licence=licence,
+                start=None if start is None else LatentClassifier.load(start, device="cpu"),
+                device=device,
+                devices=devices,
+                command=command_line(),
+                on_progress=on_progress,
+                on_epoch=tell,
+            )
         print_json(card.results)
         say(f"Model in {output}.")
 

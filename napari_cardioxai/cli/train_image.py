@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from napari_cardioxai.cli.console import command_line, interrupted, print_json, progress, say
+from napari_cardioxai.cli.console import command_line, print_json, progress, resumable, say
 from napari_cardioxai.cli.options import Device, Json
 
 Recipe = Annotated[
@@ -59,24 +59,19 @@ def train_image(
     chosen = with_settings(recipe_for(recipe, **changes), setting or [])
     start = None if weights is None else starting_weights(weights, chosen.network)
     run_dir = run_dir or Path("runs") / output.name
-    try:
-        with progress() as on_progress:
-            card = make_image_bundle(
-                chosen,
-                read_manifest(data),
-                output,
-                run_dir=run_dir,
-                split=split,
-                data=data.name,
-                licence=licence,
-                start=start,
-                device=device,
-                command=command_line(),
-                on_progress=on_progress,
-            )
-    except KeyboardInterrupt:
-        interrupted(
-            f"Interrupted; the same command goes on from the last whole epoch in {run_dir}."
+    with resumable(run_dir), progress() as on_progress:
+        card = make_image_bundle(
+            chosen,
+            read_manifest(data),
+            output,
+            run_dir=run_dir,
+            split=split,
+            data=data.name,
+            licence=licence,
+            start=start,
+            device=device,
+            command=command_line(),
+            on_progress=on_progress,
         )
     print_json(card.results)
     say(f"Model in {output}.")
@@ -126,24 +121,19 @@ def train_networks(
     if epochs is not None:
         changes["epochs"] = epochs
     run_dir = run_dir or output / "runs"
-    try:
-        with progress() as on_progress:
-            learnt = image_nine.train_networks(
-                with_settings(recipe_for(recipe, **changes), setting or []),
-                names,
-                read_manifest(data),
-                output,
-                run_dir=run_dir,
-                split=split,
-                subset=subset,
-                device=device,
-                command=command_line(),
-                licence=licence,
-                on_progress=on_progress,
-            )
-    except KeyboardInterrupt:
-        interrupted(
-            f"Interrupted; the same command goes on from the last whole epoch in {run_dir}."
+    with resumable(run_dir), progress() as on_progress:
+        learnt = image_nine.train_networks(
+            with_settings(recipe_for(recipe, **changes), setting or []),
+            names,
+            read_manifest(data),
+            output,
+            run_dir=run_dir,
+            split=split,
+            subset=subset,
+            device=device,
+            command=command_line(),
+            licence=licence,
+            on_progress=on_progress,
         )
     if as_json:
         print_json([one.as_json() for one in learnt])

@@ -197,7 +197,7 @@ def write_nifti(
     image.set_sform(storage.affine, 0 if geometry.affine is None else 1)
     header.set_xyzt_units("unknown" if geometry.spacing_mm is None else "mm", "msec")
     if len(data) > 1:
-        # Several frames without a time base keep the placeholder 0, never a guess.
+        # 0 is NIfTI's way to say that the interval is unknown.
         interval = 0.0 if frame_times_ms is None else float(np.median(np.diff(frame_times_ms)))
         header["pixdim"][4] = interval
         header["toffset"] = 0.0 if frame_times_ms is None else float(frame_times_ms[0])

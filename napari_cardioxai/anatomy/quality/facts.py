@@ -10,6 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_cardioxai.anatomy.base import is_base_first
+from napari_cardioxai.anatomy.edges import cavity_edges
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.anatomy.volumes import LV, MYO, RV
 from napari_cardioxai.scans.scan import Scan
@@ -190,27 +191,7 @@ class Facts:
     @cached_property
     def lv_edges(self) -> np.ndarray:
         """Length of the LV cavity's edge on each label value, shape (4, t, z)."""
-        dy, dx = self.pixel_mm
-        cavity = self.data == LV
-        edges = np.zeros((4, *self.shape))
-        if not cavity.any():
-            return edges
-        # The margin of `data` makes one more pixel to each side safe.
-        box = _box(cavity, margin=1)
-        cavity, around = cavity[:, :, *box], self.data[:, :, *box]
-        ahead, behind = np.s_[..., 1:], np.s_[..., :-1]
-        above, below = np.s_[..., 1:, :], np.s_[..., :-1, :]
-        for here, there, length in (
-            (ahead, behind, dy),
-            (behind, ahead, dy),
-            (above, below, dx),
-            (below, above, dx),
-        ):
-            inside, beside = cavity[here], around[there]
-            for value in (0, MYO, RV):
-                on_it = np.count_nonzero(inside & (beside == value), axis=(2, 3))
-                edges[value] += length * on_it
-        return edges
+        return cavity_edges(self.data, pixel_mm=self.pixel_mm)
 
 
 def _box(data: np.ndarray, *, margin: int = 0) -> tuple[slice, slice]:
