@@ -37,10 +37,11 @@ types: setup
 unit: setup
 	$(ON_SCREEN) $(BIN)/python -m pytest
 
-## Renew the README's picture from the real window.
+## Renew the README's pictures from the real window.
 screenshot: setup
 	tools/on_screen.sh --virtual $(BIN)/cardioxai demo --output demo-output
 	cp demo-output/screenshot.png docs/window.png
+	tools/on_screen.sh --virtual $(BIN)/python tools/picture_docks.py docs
 
 ## The figure of a walked concept in the README: the first drawn heart of the cohort's seed.
 figures: setup

@@ -31,7 +31,7 @@ _FRAMES = 8
 _SHARE_REALISTIC = 0.4
 _SHARE_CLUTTERED = 0.4
 _WALL_KEPT_MM = 2.0
-_CLASSES = ("NOR", "NOR", "DCM", "HCM", "HCM", "MINF", "RV", "RV", "LBBB")
+_CLASSES = ("NOR", "NOR", "DCM", "HCM", "MINF", "RV", "RV", "LBBB")
 _LARGEST_RV_ML = 330.0
 
 
@@ -174,7 +174,7 @@ def _draw_trabeculae(rng: np.random.Generator) -> Trabeculae:
     return Trabeculae(
         share=float(rng.uniform(0.5, 1.0)),
         left_mm=float(rng.uniform(3, 12)),
-        right_mm=float(rng.uniform(4, 24)),
+        right_mm=float(rng.uniform(3, 16)),
     )
 
 

@@ -113,9 +113,10 @@ class Trabeculae:
     share
         Mean share of muscle at the wall itself; it falls to nothing over the depth.
     left_mm, right_mm
-        That depth in each ventricle at end-diastole. It shrinks with the volume:
-        a contracting ventricle squeezes out the blood between its trabeculae,
-        and what has closed up is wall to any reader.
+        That depth in each ventricle, on the left at end-diastole. There it shrinks
+        with the square of the volume: a contracting ventricle squeezes out the
+        blood between its trabeculae, and what has closed up is wall to any reader.
+        The coarse ones of the right ventricle stay.
     """
 
     share: float = 0.2
@@ -394,7 +395,8 @@ class _Part:
         tables: list[np.ndarray],
         before: np.ndarray,
     ) -> np.ndarray:
-        signals, radius, step = self.painter.look.signals, self.radius, self.step
+        look, radius, step = self.painter.look, self.radius, self.step
+        signals = look.signals
         if tables[2].max() < 0.5:
             return before
         muscle = signals["muscle"]
@@ -405,11 +407,11 @@ class _Part:
         image = before + (muscle - before) * self._cover(outer)
         # Inflow and contrast agent can make the right blood differ from the left.
         right_blood = blood * (signals.get("right blood", signals["blood"]) / signals["blood"])
-        left_reach, right_reach = self._trabecular_reach_mm(frame)
-        right_mixed = self._mixed(right_blood, right, right_reach)
+        right_mixed = self._mixed(right_blood, right, look.trabeculae.right_mm)
         image += (right_mixed - image) * self._cover(right)
         image += (muscle - image) * self._cover(epi)
-        image += (self._mixed(blood, cavity, left_reach) - image) * self._cover(cavity)
+        mixed = self._mixed(blood, cavity, self._left_trabeculae_mm(frame))
+        image += (mixed - image) * self._cover(cavity)
         level = walls.above_mitral_mm[frame, plane] / self.painter.beat.heart.height_mm + 1
         for papillary in self.painter.beat.heart.shape.papillaries:
             if papillary.first <= level <= papillary.last:
@@ -442,14 +444,12 @@ class _Part:
         moved = np.roll(flow, (7 * frame) % flow.shape[0], axis=0)
         return moved[self.rows, self.columns]
 
-    def _trabecular_reach_mm(self, frame: int) -> tuple[float, float]:
-        """How far trabeculae reach into the blood of each ventricle by now."""
-        beat, among = self.painter.beat, self.painter.look.trabeculae
-        left, right = (
-            float(curve.volume_ml(beat.time_ms[frame])) / curve.edv_ml
-            for curve in (beat.heart.lv, beat.heart.rv)
-        )
-        return among.left_mm * left, among.right_mm * right
+    def _left_trabeculae_mm(self, frame: int) -> float:
+        """How far the trabeculae reach into the blood of the left ventricle by now."""
+        beat = self.painter.beat
+        curve = beat.heart.lv
+        filled = float(curve.volume_ml(beat.time_ms[frame])) / curve.edv_ml
+        return self.painter.look.trabeculae.left_mm * filled**2
 
     def _mixed(self, blood: np.ndarray, depth_mm: np.ndarray, reach_mm: float) -> np.ndarray:
         """Blood with the trabeculae that lie in it near the wall."""

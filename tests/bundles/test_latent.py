@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.bundles.bundle import CARD, save_bundle, shipped_folder
 from napari_cardioxai.bundles.card import ConceptSlice, LatentCard
 from napari_cardioxai.bundles.latent import LatentClassifier
@@ -13,6 +14,8 @@ from napari_cardioxai.bundles.training_cloud import latent_summary
 from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.latent import LatentHeart
+from napari_cardioxai.phantom.spec import BUILT_IN
+from napari_cardioxai.phantom.subject import draw_subject
 from tests.cohorts.cines import a_cine
 
 PARAMS = {"latent": 8, "channels": [8, 12], "frame_units": 4, "concepts": [[0, 3]]}
@@ -135,3 +138,42 @@ def test_the_shipped_models_know_their_concepts_their_cohort_and_their_limits(na
     assert model.cloud is not None
     stranger = model.cloud.strangeness(latent_summary(said.latent))
     assert stranger.percentile[0] == 100, "a heart of discs is no phantom"
+
+
+def laid_down_otherwise(labels: Labels) -> list[Labels]:
+    """The same heart with its picture turned and mirrored in the array."""
+    geometry, affine = labels.geometry, labels.geometry.affine
+    assert affine is not None and geometry.spacing_mm is not None
+    z, y, x = geometry.spacing_mm
+    transposed = replace(
+        labels,
+        data=np.ascontiguousarray(labels.data.swapaxes(2, 3)),
+        geometry=replace(geometry, affine=affine[:, [1, 0, 2, 3]], spacing_mm=(z, x, y)),
+    )
+    mirrored = affine.copy()
+    mirrored[:3, 3] += affine[:3, 0] * (labels.data.shape[3] - 1)
+    mirrored[:3, 0] *= -1
+    return [
+        transposed,
+        replace(
+            labels,
+            data=np.ascontiguousarray(labels.data[..., ::-1]),
+            geometry=replace(geometry, affine=mirrored),
+        ),
+    ]
+
+
+@pytest.mark.parametrize("name", ["clough", "crt"])
+def test_a_shipped_decision_does_not_follow_how_the_picture_lies_in_its_array(name):
+    model = LatentClassifier.load(name, device="cpu")
+    subject = draw_subject(BUILT_IN[name], seed=5, index=0)
+    timing = {"frame_times_ms": subject.times_ms, "cycle_ms": subject.case.heart.lv.cycle_ms}
+    labels = Labels(subject.labels(), subject.grid.geometry, **timing)
+    first, *others = (
+        model.classify(normalise_labels(laid, model.spec))
+        for laid in (labels, *laid_down_otherwise(labels))
+    )
+    scale = np.abs(first.latent).mean()
+    for other in others:
+        assert np.abs(other.latent - first.latent).mean() < 0.1 * scale
+        assert other.probability == pytest.approx(first.probability, abs=0.05)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.attribution.latent import memberships
 from napari_cardioxai.bundles.latent import LatentClassifier
-from napari_cardioxai.cohorts.normalisation import NormalisationSpec, normalise_labels
+from napari_cardioxai.cohorts.normalisation import normalise_labels
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.networks.latent import LatentHeart
 from napari_cardioxai.phantom.planted import (
@@ -198,7 +198,7 @@ def _cine(_: int) -> Task:
 
 
 def _latent(_: int) -> Task:
-    spec = NormalisationSpec()
+    spec = LatentClassifier.load(LATENT_MODEL, device="cpu").spec
 
     def draw(rng: np.random.Generator, present: bool) -> TrialImage:
         planted = _drawn_heart(

@@ -292,6 +292,8 @@ class LatentRecipe:
 _EPOCHS = {"vae": "vae_epochs", "primary": "primary_epochs", "concepts": "concept_epochs"}
 
 _TUNED: dict[str, Any] = {
+    # Scanners and files lay pictures down in any way; the decision must not follow them.
+    "rotate": True,
     "batch_size": 16,
     "frames_per_subject": 5,
     "frame_units": 64,
