@@ -125,7 +125,8 @@ def nearest_crossing(
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = 0.5 * (low + high)
-        crossed = (_logit(classifier, start + middle * (z - start)) - boundary) * side < 0
+        past = (boundary - _logit(classifier, start + middle * (z - start))) * side
+        crossed = past > 0.5 * _BEYOND  # not by rounding, which differs with the size of a batch
         low, high = (low, middle) if crossed else (middle, high)
     return (start + high * (z - start))[0].cpu().numpy()
 
