@@ -114,9 +114,9 @@ class Trabeculae:
         Mean share of muscle at the wall itself; it falls to nothing over the depth.
     left_mm, right_mm
         That depth in each ventricle, on the left at end-diastole. There it shrinks
-        with the square of the volume: a contracting ventricle squeezes out the
-        blood between its trabeculae, and what has closed up is wall to any reader.
-        The coarse ones of the right ventricle stay.
+        with the volume: a contracting ventricle squeezes out the blood between its
+        trabeculae, and what has closed up is wall to any reader. The coarse ones of
+        the right ventricle stay.
     """
 
     share: float = 0.2
@@ -449,7 +449,7 @@ class _Part:
         beat = self.painter.beat
         curve = beat.heart.lv
         filled = float(curve.volume_ml(beat.time_ms[frame])) / curve.edv_ml
-        return self.painter.look.trabeculae.left_mm * filled**2
+        return self.painter.look.trabeculae.left_mm * filled
 
     def _mixed(self, blood: np.ndarray, depth_mm: np.ndarray, reach_mm: float) -> np.ndarray:
         """Blood with the trabeculae that lie in it near the wall."""

@@ -96,11 +96,11 @@ def test_trabeculae_close_up_as_their_ventricle_empties():
     left = CASE.heart.lv.esv_ml / CASE.heart.lv.edv_ml
     labels = rasterise(beat, GRID)
     smooth = replace(_look(CLEAN), trabeculae=Trabeculae(share=0.0))
-    rough = replace(smooth, trabeculae=Trabeculae(share=1.0, left_mm=12.0, right_mm=0.1))
+    rough = replace(smooth, trabeculae=Trabeculae(share=1.0, left_mm=8.0, right_mm=0.1))
     change = render(beat, GRID, rough).astype(float) - render(beat, GRID, smooth)
     depth = np.stack([distance_transform_edt(z == LV) for z in labels[0]])[None] * GRID.pixel_mm
     free = (labels == LV) & ~binary_dilation(rasterise_papillaries(beat, GRID), iterations=2)
-    reach = 12.0 * left**2
+    reach = 8.0 * left
     assert 1 < reach < 4 and (free & (depth > reach + 2)).any()
     assert change[free & (depth < reach)].mean() < -50
     assert np.abs(change[free & (depth > reach + 2)]).max() < 30
