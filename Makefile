@@ -41,7 +41,7 @@ unit: setup
 screenshot: setup
 	tools/on_screen.sh --virtual $(BIN)/cardioxai demo --output demo-output
 	cp demo-output/screenshot.png docs/window.png
-	tools/on_screen.sh --virtual $(BIN)/python tools/picture_docks.py docs
+	tools/on_screen.sh --virtual $(BIN)/python tools/picture_concepts.py docs/concepts.png
 
 ## The figure of a walked concept in the README: the first drawn heart of the cohort's seed.
 figures: setup

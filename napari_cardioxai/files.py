@@ -67,10 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
         beside = Path(name)
         try:
             yield beside
-            # mkstemp, and some writers, make files private; give what a plain open() would.
-            umask = os.umask(0)
-            os.umask(umask)
-            beside.chmod(0o666 & ~umask)
+            _make_public(beside)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
@@ -99,10 +96,18 @@ def replacing_files_in(folder: Path) -> Iterator[Path]:
                 for file in sorted(f for f in Path(name).rglob("*") if not f.is_dir()):
                     target = folder / file.relative_to(name)
                     target.parent.mkdir(parents=True, exist_ok=True)
+                    _make_public(file)
                     file.replace(target)
         finally:
             if not was_there and not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _make_public(file: Path) -> None:
+    """The mode that a plain open() gives; mkstemp and safetensors make files private."""
+    umask = os.umask(0)
+    os.umask(umask)
+    file.chmod(0o666 & ~umask)
 
 
 @contextmanager

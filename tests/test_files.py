@@ -102,11 +102,15 @@ def test_files_that_belong_together_move_together_subfolders_too(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of another kind")
-def test_the_file_is_as_readable_as_any_other(tmp_path):
+def test_a_file_is_as_readable_as_any_other(tmp_path):
     old = os.umask(0o022)
     try:
         with replacing(tmp_path / "a.txt") as beside:
             beside.write_text("x")
+        with replacing_files_in(tmp_path) as folder:
+            (folder / "b.txt").write_text("x")
+            (folder / "b.txt").chmod(0o600)  # as safetensors leaves its files
     finally:
         os.umask(old)
-    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+    for name in ("a.txt", "b.txt"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o644

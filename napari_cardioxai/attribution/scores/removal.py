@@ -16,6 +16,8 @@ from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.progress import Progress, silent
 
 STEPS = 50
+ALIKE = 0.05
+"""Of the run of the answers: what image and baseline must differ by for a scale between them."""
 Kind = Literal["deletion", "insertion"]
 
 
@@ -48,9 +50,15 @@ class RemovalCurve:
 
     @property
     def relative_area(self) -> float:
-        """Area on a scale where the baseline's answer is 0 and the image's 1; NaN where they are alike."""
+        """Area on a scale where the baseline's answer is 0 and the image's 1; NaN where they are alike.
+
+        Alike they are when they differ by less than `ALIKE` of what the answers
+        between them run through: a model that says of an empty image what it
+        says of this one cannot be followed from one to the other.
+        """
         span = self.whole - self.empty
-        if abs(span) <= 1e-9 * max(abs(self.whole), abs(self.empty), 1e-300):
+        run = np.ptp([self.whole, self.empty, *self.value])
+        if abs(span) <= max(ALIKE * run, 1e-9 * max(abs(self.whole), abs(self.empty), 1e-300)):
             return float("nan")
         return (self.area - self.empty) / span
 

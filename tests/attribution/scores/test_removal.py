@@ -7,6 +7,7 @@ from napari_cardioxai.attribution.scores.completeness import (
     conservation_percent,
 )
 from napari_cardioxai.attribution.scores.removal import (
+    RemovalCurve,
     faithfulness,
     removal_curve,
 )
@@ -49,6 +50,14 @@ def test_curves_of_a_linear_network_are_sums_of_its_shares():
     assert deletion.relative_area == pytest.approx(0.375)
     assert faithfulness(insertion, deletion) == pytest.approx(0.25)
     assert deletion.baseline == "zero"
+
+
+@pytest.mark.parametrize(("last", "told"), [(0.4, False), (1.0, True)])
+def test_between_answers_that_are_alike_there_is_no_scale(last, told):
+    # From 0 up to 10 and down to the last: less than a twentieth of 10, or more.
+    curve = RemovalCurve(np.linspace(0, 1, 3), np.array([0.0, 10.0, last]), last, 0.0, "zero")
+    assert np.isfinite(curve.relative_area) == told
+    assert curve.overshoot == pytest.approx((10 - last) / last)
 
 
 def test_a_baseline_is_where_a_curve_begins_and_ends():

@@ -1,6 +1,6 @@
-"""Pictures of the Concepts and the Attribution dock at work on the shipped sample, for the README.
+"""A picture of the Concepts dock at work on the shipped sample, for the README.
 
-Needs a display; a virtual one (Xvfb) is enough. Call: picture_docks.py FOLDER
+Needs a display; a virtual one (Xvfb) is enough. Call: picture_concepts.py PICTURE
 """
 
 from __future__ import annotations
@@ -27,32 +27,24 @@ _LONGEST_S = 600.0
 
 
 def main() -> None:
-    """Write concepts.png and attribution.png."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    """Segment the sample, walk its heart and save a picture of the window."""
+    picture = Path(sys.argv[1])
     viewer = open_window(sample_path())
     try:
         ended: list[bool] = []
         segment_when_open(viewer, on_end=lambda: ended.append(True))
         _wait(lambda: ended, "the segmentation")
         wait_for_job(viewer)
-        concepts = _show_concepts(viewer)
-        _picture(viewer, folder / "concepts.png")
-        concepts.live.put_away()
-        _show_attribution(viewer)
-        _picture(viewer, folder / "attribution.png")
+        _show_concepts(viewer)
+        process_events(1.0)
+        viewer.screenshot(str(picture), canvas_only=False, flash=False)
     finally:
         viewer.close()
 
 
-def _picture(viewer: Viewer, file: Path) -> None:
-    process_events(1.0)
-    viewer.screenshot(str(file), canvas_only=False, flash=False)
-
-
-def _show_concepts(viewer: Viewer) -> Any:
+def _show_concepts(viewer: Viewer) -> None:
     """The heart two standard deviations along a concept."""
-    dock = _dock(viewer, "Concepts")
+    dock: Any = viewer.window.add_plugin_dock_widget("napari-cardioxai", "Concepts")[1]
     live = dock.live
     live.choose(MODEL)
     _wait(lambda: live.model == MODEL and live.loaded is not None, "the concept book")
@@ -61,23 +53,6 @@ def _show_concepts(viewer: Viewer) -> Any:
     dock.sliders.choose(CONCEPT)
     live.move({CONCEPT: ALPHA})
     _wait(lambda: not live.is_busy, "the walk")
-    return dock
-
-
-def _show_attribution(viewer: Viewer) -> None:
-    """What in the labelled cycle speaks for the model's answer."""
-
-    dock = _dock(viewer, "Attribution")
-    live = dock.live
-    _wait(lambda: live.explainers is not None, "the models")
-    dock.choice.model.setCurrentText(MODEL)
-    _wait(lambda: live.looked is not None, "the network")
-    dock.explain()
-    _wait(lambda: live.standing.stage in ("done", "failed", "cancelled"), "the maps")
-
-
-def _dock(viewer: Viewer, name: str) -> Any:
-    return viewer.window.add_plugin_dock_widget("napari-cardioxai", name)[1]
 
 
 def _wait(condition: Callable[[], Any], what: str) -> None:
