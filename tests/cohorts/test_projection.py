@@ -1,5 +1,4 @@
 import time
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -128,7 +127,6 @@ def test_a_cancel_ends_a_long_tsne_at_once():
     assert time.monotonic() - started[-1] < 5, "it takes a minute to its end"
 
 
-@pytest.mark.skipif(find_spec("umap") is None, reason="umap-learn is not installed")
 def test_umap_keeps_two_clouds_apart_and_places_others_among_their_like():
     table, kinds = two_clouds()
     made = project(table[:50], method="umap", neighbours=8)

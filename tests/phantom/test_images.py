@@ -79,28 +79,32 @@ def test_images_show_blood_bright_and_muscle_dark_where_the_labels_say():
     assert np.median(images[_inner(labels, MYO)]) < 0.6 * blood
 
 
-def test_trabeculae_darken_the_rim_of_the_blood_and_nothing_else():
-    beat = CASE.heart.beat(np.zeros(1))
+def in_the_left_cavity(time_ms, trabeculae):
+    """Of one frame: what trabeculae change, the labels, depth in the cavity in mm, and where no papillary is."""
+    beat = CASE.heart.beat(np.array([time_ms]))
     labels = rasterise(beat, GRID)
     smooth = replace(_look(CLEAN), trabeculae=Trabeculae(share=0.0))
-    rough = replace(smooth, trabeculae=Trabeculae(share=0.6, left_mm=6.0, right_mm=6.0))
+    rough = replace(smooth, trabeculae=trabeculae)
     change = render(beat, GRID, rough).astype(float) - render(beat, GRID, smooth)
     depth = np.stack([distance_transform_edt(z == LV) for z in labels[0]])[None] * GRID.pixel_mm
     free = (labels == LV) & ~binary_dilation(rasterise_papillaries(beat, GRID), iterations=2)
+    return change, labels, depth, free
+
+
+def test_trabeculae_darken_the_rim_of_the_blood_and_nothing_else():
+    change, labels, depth, free = in_the_left_cavity(
+        0.0, Trabeculae(share=0.6, left_mm=6.0, right_mm=6.0)
+    )
     assert change[free & (depth < 3)].mean() < -50 < change[free & (depth > 8)].min() - 20
     assert np.abs(change[_inner(labels, MYO) & _inner(labels, MYO)]).mean() < 15
 
 
 def test_trabeculae_close_up_as_their_ventricle_empties():
-    beat = CASE.heart.beat(np.array([CASE.heart.lv.es_time_ms]))
-    left = CASE.heart.lv.esv_ml / CASE.heart.lv.edv_ml
-    labels = rasterise(beat, GRID)
-    smooth = replace(_look(CLEAN), trabeculae=Trabeculae(share=0.0))
-    rough = replace(smooth, trabeculae=Trabeculae(share=1.0, left_mm=8.0, right_mm=0.1))
-    change = render(beat, GRID, rough).astype(float) - render(beat, GRID, smooth)
-    depth = np.stack([distance_transform_edt(z == LV) for z in labels[0]])[None] * GRID.pixel_mm
-    free = (labels == LV) & ~binary_dilation(rasterise_papillaries(beat, GRID), iterations=2)
-    reach = 8.0 * left
+    left = CASE.heart.lv
+    change, _, depth, free = in_the_left_cavity(
+        left.es_time_ms, Trabeculae(share=1.0, left_mm=8.0, right_mm=0.1)
+    )
+    reach = 8.0 * left.esv_ml / left.edv_ml
     assert 1 < reach < 4 and (free & (depth > reach + 2)).any()
     assert change[free & (depth < reach)].mean() < -50
     assert np.abs(change[free & (depth > reach + 2)]).max() < 30

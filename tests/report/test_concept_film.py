@@ -43,7 +43,6 @@ def test_mp4_says_what_to_install_where_it_cannot_be_written(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not concept_film.mp4_is_possible(), reason="no writer of MP4 is installed")
 def test_an_mp4_holds_every_picture(tmp_path):
     import imageio.v3 as iio
 
