@@ -6,7 +6,6 @@ outline that a reader drew around a tumour.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cardioxai.attribution.explain import Depth, StudyMaps, explain_subject
+from napari_cardioxai.attribution.known_places import Drawn, brain_truth
 from napari_cardioxai.attribution.registry import METHODS
 from napari_cardioxai.attribution.scores.localisation import (
     auprc,
-    box_mask,
     energy_inside,
     iou_at,
     pointing_game,
@@ -29,45 +28,15 @@ from napari_cardioxai.attribution.study import ExplainedModel
 from napari_cardioxai.attribution.subjects import Question
 from napari_cardioxai.attribution.summary_regions import Atlas
 from napari_cardioxai.cohorts.manifest import CLASS, Manifest
-from napari_cardioxai.cohorts.pictures import REGIONS
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.files import replacing
-from napari_cardioxai.phantom.brain import HIPPOCAMPUS
 from napari_cardioxai.progress import Progress, silent
 from napari_cardioxai.scans.catalogue import load_scan
-from napari_cardioxai.scans.nifti import read_nifti
-from napari_cardioxai.scans.scan import Scan
 
 SUMMARY = "summary"
 """Stands among the methods for what they say together."""
 SCORES = ("pointing", "energy", "iou", "auprc", "faithfulness", "randomised")
 """Names of `scores.table.SCORES` that are collected."""
-TRUTH = "truth"
-"""Column of masks of lost tissue."""
-
-_SMALLEST_REGION_ML = 0.25  # smaller ones, such as vessels, come first by chance
-_BOX_COLUMNS = ("image", "x_centre", "y_centre", "width", "height")
-# FreeSurfer's numbers, left then right where there are two.
-_STRUCTURES = {
-    "cerebral white matter": (2, 41),
-    "cerebral cortex": (3, 42),
-    "lateral ventricle": (4, 43),
-    "temporal horn": (5, 44),
-    "cerebellar white matter": (7, 46),
-    "cerebellar cortex": (8, 47),
-    "thalamus": (10, 49),
-    "caudate": (11, 50),
-    "putamen": (12, 51),
-    "pallidum": (13, 52),
-    "hippocampus": (17, 53),
-    "amygdala": (18, 54),
-    "accumbens": (26, 58),
-    "ventral diencephalon": (28, 60),
-    "third ventricle": (14,),
-    "fourth ventricle": (15,),
-    "brain stem": (16,),
-    "fluid around the brain": (24,),
-}
 
 
 @dataclass(frozen=True)
@@ -116,7 +85,7 @@ def locate(
     output: Path,
     *,
     methods: Sequence[str],
-    boxes: Path | None = None,
+    drawn: Drawn | None = None,
     depth: Depth = "quick",
     device: str = "auto",
     seed: int = 0,
@@ -130,14 +99,13 @@ def locate(
         An image classifier.
     manifest, subjects
         Which images; columns `scan` and `class`, and `truth` with masks of
-        lost tissue and `regions` with label maps unless there are boxes.
+        lost tissue and `regions` with label maps unless something was drawn.
     output
         Receives a file for each case; those that are there are not made again.
     methods
         Names in the registry.
-    boxes
-        Table of boxes around what is to be found: image (`class/name.ext`) and,
-        as parts of the picture, x_centre, y_centre, width, height.
+    drawn
+        Boxes or masks of what is to be found.
     depth, device, seed
         As for `explain_subject`.
 
@@ -149,7 +117,6 @@ def locate(
         From within `on_progress`; finished cases stay.
     """
     explained = ExplainedModel.load(model, device=device)
-    known = None if boxes is None else read_boxes(boxes)
     cases = []
     for done, subject in enumerate(subjects):
         on_progress(done, len(subjects), f"explaining {subject}")
@@ -161,10 +128,11 @@ def locate(
         if path is None:
             raise AttributionError(f"{manifest.path.name} names no scan of {subject}.")
         scan = load_scan(path)
-        if known is None:
-            truth, atlas = brain_truth(manifest, subject, scan)
-        else:
-            truth, atlas = _in_box(known, path, scan), None
+        truth, atlas = (
+            brain_truth(manifest, subject, scan)
+            if drawn is None
+            else (drawn.mask(path, scan), None)
+        )
         target = str(manifest.table.at[subject, CLASS])
         question = Question(scan=scan, target=target, truth=truth)
         said = explained.loaded.classify(scan).names[0]
@@ -211,102 +179,6 @@ def _case(
     return LocatedCase(subject, target, said, scores, top, true_regions)
 
 
-def brain_truth(manifest: Manifest, subject: str, scan: Scan) -> tuple[NDArray[np.bool_], Atlas]:
-    """The hippocampi that lost something as they were, and all structures as regions.
-
-    Parameters
-    ----------
-    manifest, subject
-        Of a cohort of `phantom.brain_cohort`.
-    scan
-        The subject's.
-
-    Raises
-    ------
-    AttributionError
-        When masks or label maps are missing, or nothing was lost.
-    """
-    lost, labels = (_volume(manifest, subject, column) for column in (TRUTH, REGIONS))
-    if lost.shape != scan.data.shape[1:] or labels.shape != lost.shape:
-        raise AttributionError(f"masks and image of {subject} do not lie on one grid.")
-    gone = lost > 0
-    # Axes are to the head, the back and the left: the left half comes last.
-    is_left = np.arange(labels.shape[2]) >= labels.shape[2] / 2
-    whole = labels.copy()
-    for side, half in (("left", is_left), ("right", ~is_left)):
-        whole[gone & half] = HIPPOCAMPUS[side]
-    shrunk = [
-        HIPPOCAMPUS[s]
-        for s, half in (("left", is_left), ("right", ~is_left))
-        if (gone & half).any()
-    ]
-    if not shrunk:
-        raise AttributionError(f"{subject} has lost nothing; choose subjects with a loss.")
-    return np.isin(whole, shrunk)[None], _atlas(whole, scan)
-
-
-def _atlas(labels: NDArray, scan: Scan) -> Atlas:
-    spacing = scan.geometry.spacing_mm
-    voxel_ml = 1.0 if spacing is None else float(np.prod(spacing)) / 1000
-    sizes = np.bincount(labels.ravel())
-    names = {}
-    for name, values in _STRUCTURES.items():
-        for value, side in zip(values, ("left", "right"), strict=False):
-            if value < len(sizes) and sizes[value] * voxel_ml >= _SMALLEST_REGION_ML:
-                names[value] = name if len(values) == 1 else f"{side} {name}"
-    return Atlas(labels[None], names)
-
-
-def _volume(manifest: Manifest, subject: str, column: str) -> NDArray[np.int64]:
-    if column not in manifest.table:
-        raise AttributionError(
-            f"{manifest.path.name} has no column {column!r}; give masks there, or --boxes."
-        )
-    path = manifest.path.parent / str(manifest.table.at[subject, column])
-    return np.rint(np.asarray(read_nifti(path).data[0])).astype(np.int64)
-
-
-def read_boxes(path: Path) -> dict[str, list[tuple[float, float, float, float]]]:
-    """Boxes by image: centre and size as parts of the picture.
-
-    Raises
-    ------
-    AttributionError
-        When it is no such table.
-    """
-    try:
-        with Path(path).open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-        found: dict[str, list[tuple[float, float, float, float]]] = {}
-        for row in rows:
-            x, y, width, height = (float(row[name]) for name in _BOX_COLUMNS[1:])
-            found.setdefault(row["image"], []).append((x, y, width, height))
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise AttributionError(
-            f"{path} is no table of boxes; it needs the columns {', '.join(_BOX_COLUMNS)}."
-        ) from error
-    return found
-
-
-def _in_box(
-    boxes: Mapping[str, Sequence[tuple[float, float, float, float]]], path: Path, scan: Scan
-) -> NDArray[np.bool_]:
-    """Pixels in the boxes of an image, (1, 1, y, x)."""
-    name = f"{path.parent.name}/{path.name}"
-    if name not in boxes:
-        raise AttributionError(f"there is no box for {name}.")
-    rows, columns = scan.data.shape[2:]
-    inside = np.zeros((rows, columns), bool)
-    for x, y, width, height in boxes[name]:
-        low = [max(0, int((c - s / 2) * n)) for c, s, n in ((y, height, rows), (x, width, columns))]
-        high = [
-            min(n, max(a + 1, int(np.ceil((c + s / 2) * n))))
-            for a, c, s, n in zip(low, (y, x), (height, width), (rows, columns), strict=True)
-        ]
-        inside |= box_mask((rows, columns), low, high)
-    return inside[None, None]
-
-
 def summary_of_cases(cases: Sequence[LocatedCase]) -> dict[str, Any]:
     """Mean of every score over the cases, with its 95 % bootstrap interval, and the regions.
 
@@ -351,7 +223,12 @@ def _mean(values: Sequence[float], rng: np.random.Generator) -> dict[str, float]
 
 
 def unseen_cases(
-    manifest: Manifest, split: str, count: int, *, negative: str | None = None
+    manifest: Manifest,
+    split: str,
+    count: int,
+    *,
+    negative: str | None = None,
+    drawn: Drawn | None = None,
 ) -> list[str]:
     """Images of a test set, evenly over the classes and spread over their order.
 
@@ -363,11 +240,13 @@ def unseen_cases(
         How many; fewer where there are not so many.
     negative
         A class that is left out.
+    drawn
+        What was drawn into pictures; those without anything are left out.
 
     Raises
     ------
     AttributionError
-        When there is no such column, or nothing is held out.
+        When there is no such column, or nothing is held out or drawn into.
     """
     table = manifest.table
     if split not in table or CLASS not in table:
@@ -376,6 +255,11 @@ def unseen_cases(
     held_out = table[(table[split] == "test") & (table[CLASS] != negative)]
     if held_out.empty:
         raise AttributionError(f"{manifest.path.name} holds nothing out in {split!r}.")
+    if drawn is not None:
+        paths = {subject: manifest.scan_path(str(subject)) for subject in held_out.index}
+        held_out = held_out[[p is not None and drawn.has(p) for p in paths.values()]]
+        if held_out.empty:
+            raise AttributionError(f"nothing is drawn into what {split!r} holds out.")
     kinds = sorted(set(held_out[CLASS]))
     chosen: list[str] = []
     for number, kind in enumerate(kinds):

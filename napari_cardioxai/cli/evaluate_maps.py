@@ -22,6 +22,9 @@ def evaluate_maps(
     boxes: Annotated[
         Path | None, typer.Option(help="Table of boxes around what is to be found, CSV.")
     ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of masks of it, named as the images.")
+    ] = None,
     methods: Annotated[str, typer.Option(help="Separated by commas, or all.")] = METHODS,
     cases: Annotated[int, typer.Option(min=1, help="How many, evenly over the classes.")] = 24,
     negative: Annotated[
@@ -38,13 +41,18 @@ def evaluate_maps(
     import json
 
     from napari_cardioxai.attribution import located
+    from napari_cardioxai.attribution.known_places import Boxes, Masks
     from napari_cardioxai.bundles.bundle import find_bundle, load_card
     from napari_cardioxai.cohorts.manifest import read_manifest
+    from napari_cardioxai.errors import AttributionError
     from napari_cardioxai.files import replacing
 
+    if boxes is not None and masks is not None:
+        raise AttributionError("Boxes and masks are two truths; give one of them.")
+    drawn = Boxes.read(boxes) if boxes else Masks.read(masks) if masks else None
     manifest = read_manifest(data)
     column = split or getattr(load_card(find_bundle(model)), "split_column", "") or "split"
-    subjects = located.unseen_cases(manifest, column, cases, negative=negative)
+    subjects = located.unseen_cases(manifest, column, cases, negative=negative, drawn=drawn)
     with progress() as on_progress:
         found = located.locate(
             model,
@@ -52,7 +60,7 @@ def evaluate_maps(
             subjects,
             output / "cases",
             methods=[name.strip() for name in methods.split(",") if name.strip()],
-            boxes=boxes,
+            drawn=drawn,
             depth=cast(Any, depth),
             device=device,
             on_progress=on_progress,

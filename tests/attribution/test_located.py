@@ -5,12 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from napari_cardioxai.attribution.known_places import Boxes
 from napari_cardioxai.attribution.located import (
     SUMMARY,
     LocatedCase,
-    brain_truth,
     locate,
-    read_boxes,
     summary_of_cases,
     table_of_cases,
     unseen_cases,
@@ -20,12 +19,9 @@ from napari_cardioxai.cohorts.image_input import InputSpec
 from napari_cardioxai.cohorts.manifest import read_manifest
 from napari_cardioxai.errors import AttributionError
 from napari_cardioxai.networks.classifiers import classifier
-from napari_cardioxai.scans.catalogue import load_scan
-from napari_cardioxai.scans.geometry import Geometry
-from napari_cardioxai.scans.nifti import write_nifti
+from tests.attribution.brains import block_brains
 
 ABOUT = {"title": "", "data": "none", "licence": "CC0 1.0", "split": "none"}
-GEOMETRY = Geometry((3.0, 3.0, 3.0), np.diag([-3.0, -3.0, 3.0, 1.0]))  # z head, y back, x left
 
 
 def save(folder, *, dims, size):
@@ -44,40 +40,8 @@ def save(folder, *, dims, size):
     return folder
 
 
-@pytest.fixture
-def brains(tmp_path):
-    """Two brains of blocks: white matter with a hippocampus on each side, the left one shrunk."""
-    labels = np.full((10, 12, 14), 2, np.int16)
-    labels[4:7, 4:8, 2:5], labels[4:7, 4:8, 9:12] = 53, 17
-    lost = np.zeros(labels.shape, np.uint8)
-    lost[4:7, 4:6, 9:12] = 1
-    labels[lost > 0] = 4
-    image = np.random.default_rng(0).integers(1, 900, labels.shape).astype(np.int16)
-    for name, data in (("regions", labels), ("truth", lost), ("scan", image)):
-        write_nifti(tmp_path / f"{name}.nii.gz", data[None], GEOMETRY)
-    (tmp_path / "m.csv").write_text(
-        "subject,scan,regions,truth,class,split\n"
-        + "".join(
-            f"{name},scan.nii.gz,regions.nii.gz,truth.nii.gz,{kind},{part}\n"
-            for name, kind, part in (
-                ("a", "severe", "test"),
-                ("b", "normal", "test"),
-                ("c", "severe", "train"),
-                ("d", "severe", "test"),
-            )
-        )
-    )
-    return read_manifest(tmp_path / "m.csv")
-
-
-def test_the_shrunk_hippocampus_as_it_was_is_the_truth(brains):
-    inside, atlas = brain_truth(brains, "a", load_scan(brains.scan_path("a")))
-    assert inside.shape == (1, 10, 12, 14) and inside.sum() == 3 * 4 * 3
-    assert (atlas.data[inside] == 17).all(), "what was lost counts to it"
-    assert atlas.names[17] == "left hippocampus" and atlas.names[53] == "right hippocampus"
-
-
-def test_maps_are_measured_on_unseen_cases_and_kept(brains, tmp_path):
+def test_maps_are_measured_on_unseen_cases_and_kept(tmp_path):
+    brains = block_brains(tmp_path)
     model = save(tmp_path / "model", dims=3, size=(10, 12, 14))
     subjects = unseen_cases(brains, "split", 5, negative="normal")
     assert subjects == ["a", "d"]
@@ -95,31 +59,36 @@ def test_maps_are_measured_on_unseen_cases_and_kept(brains, tmp_path):
     assert again[0].decision == "kept", "what is finished is not made again"
 
 
-def test_a_box_around_a_tumour_is_the_truth(tmp_path):
+def test_maps_are_held_against_what_a_reader_drew(tmp_path):
     (tmp_path / "severe").mkdir()
     rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 255, (20, 40), dtype=np.uint8))
-    picture.save(tmp_path / "severe" / "1.png")
+    for name in ("1", "2"):
+        picture = Image.fromarray(rng.integers(0, 255, (20, 40), dtype=np.uint8))
+        picture.save(tmp_path / "severe" / f"{name}.png")
     (tmp_path / "boxes.csv").write_text(
         "image,x_centre,y_centre,width,height\nsevere/1.png,0.5,0.25,0.2,0.5\n"
     )
-    (tmp_path / "m.csv").write_text("subject,scan,class,split\n1,severe/1.png,severe,test\n")
+    (tmp_path / "m.csv").write_text(
+        "subject,scan,class,split\n1,severe/1.png,severe,test\n2,severe/2.png,severe,test\n"
+    )
+    manifest, boxes = read_manifest(tmp_path / "m.csv"), Boxes.read(tmp_path / "boxes.csv")
+    subjects = unseen_cases(manifest, "split", 5, drawn=boxes)
+    assert subjects == ["1"], "nothing is drawn into the other"
     model = save(tmp_path / "model", dims=2, size=(20, 40))
     (case,) = locate(
         model,
-        read_manifest(tmp_path / "m.csv"),
-        ["1"],
+        manifest,
+        subjects,
         tmp_path / "out",
         methods=["gradient"],
-        boxes=tmp_path / "boxes.csv",
+        drawn=boxes,
         depth="none",
         device="cpu",
     )
-    # Rows 0 to 9, columns 16 to 23: a tenth of the picture, and a summary of one map alone.
     assert case.top_region is None and case.is_top_true is None
     assert set(case.scores[SUMMARY]) == {"pointing", "energy", "iou", "auprc"}
-    with pytest.raises(AttributionError, match="no table of boxes"):
-        read_boxes(tmp_path / "m.csv")
+    with pytest.raises(AttributionError, match="nothing is drawn into what 'split' holds out"):
+        unseen_cases(manifest, "split", 5, drawn=Boxes({}))
 
 
 def test_cases_are_summed_up_with_intervals():
@@ -138,9 +107,7 @@ def test_cases_are_summed_up_with_intervals():
     assert "| gradient |  | 0.30 (0.20 to 0.40) |" in said and "1 of 2 cases (50 %)" in said
 
 
-def test_what_cannot_be_located_is_refused(brains, tmp_path):
+def test_what_cannot_be_located_is_refused(tmp_path):
+    brains = block_brains(tmp_path)
     with pytest.raises(AttributionError, match="no column 'site'"):
         unseen_cases(brains, "site", 3)
-    with pytest.raises(AttributionError, match="no column 'truth'"):
-        table = brains.table.drop(columns="truth")
-        brain_truth(type(brains)(brains.path, table), "a", load_scan(brains.scan_path("a")))
