@@ -11,8 +11,11 @@ import torch
 from imageio.v3 import imread, imwrite
 
 from napari_cardioxai.bundles.bundle import save_bundle
+from napari_cardioxai.cli.segmenter import segmenter_recipe
+from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.segmentation import SEGMENTERS
 from napari_cardioxai.scans.samples import sample_path
+from napari_cardioxai.training.segmenters.training import recipe_for
 from tests.bundles.test_bundle import a_card
 from tests.scans.dicom_factory import write_cine
 
@@ -254,3 +257,10 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(cardioxai, tmp_path,
     monkeypatch.setattr("napari_cardioxai.cli.study.print_json", full)
     code, _, err = cardioxai("measure", a_label_file(tmp_path / "l.nii.gz"), "--json")
     assert code == 2 and len(err.strip().splitlines()) == 1 and "No space left" in err
+
+
+def test_any_field_of_a_segmenter_recipe_can_be_set():
+    recipe = segmenter_recipe("lv-unet", ["seed=3", "augmentation=0.5"], epochs=2, decay_rate=None)
+    assert recipe == recipe_for("lv-unet", seed=3, augmentation=0.5, epochs=2)
+    with pytest.raises(BundleError, match="'pace=1' is no setting"):
+        segmenter_recipe("lv-unet", ["pace=1"])

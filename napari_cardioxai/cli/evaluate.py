@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_cardioxai.cli.console import fail, print_json, progress
-from napari_cardioxai.cli.options import Device, Json, RecipeName, Start
+from napari_cardioxai.cli.options import Device, Json, RecipeName, Settings, Start
 from napari_cardioxai.cli.segmenter import segmenter_recipe, weights
 
 app = typer.Typer(help="Judge models on what they never saw.", no_args_is_help=True)
@@ -31,6 +31,7 @@ def evaluate_segmenter(
     learning_rate: Annotated[float | None, typer.Option()] = None,
     decay_rate: Annotated[float | None, typer.Option()] = None,
     decay_steps: Annotated[int | None, typer.Option()] = None,
+    settings: Settings = None,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -50,6 +51,7 @@ def evaluate_segmenter(
         result = cross_validate(
             segmenter_recipe(
                 recipe,
+                settings or [],
                 epochs=epochs,
                 learning_rate=learning_rate,
                 decay_rate=decay_rate,

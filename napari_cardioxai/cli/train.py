@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_cardioxai.cli.console import command_line, fail, print_json, progress, resumable, say
-from napari_cardioxai.cli.options import Device, RecipeName, Start
+from napari_cardioxai.cli.options import Device, RecipeName, Settings, Start
 from napari_cardioxai.cli.segmenter import segmenter_recipe, weights
 
 app = typer.Typer(help="Train models.", no_args_is_help=True)
@@ -18,10 +18,6 @@ Label = Annotated[str, typer.Option(help="Column of the class to predict: 0, 1 o
 Concepts = Annotated[
     list[str] | None,
     typer.Option("--concept", help="Column of a concept, instead of the recipe's own; repeatable."),
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="FIELD=VALUE of the recipe, such as beta=0.1; repeatable."),
 ]
 Paper = Annotated[bool, typer.Option("--paper", help="The paper's settings, not the tuned ones.")]
 StartModel = Annotated[
@@ -63,6 +59,7 @@ def train_segmenter(
     learning_rate: Annotated[float | None, typer.Option()] = None,
     decay_rate: Annotated[float | None, typer.Option()] = None,
     decay_steps: Annotated[int | None, typer.Option()] = None,
+    settings: Settings = None,
     device: Device = "auto",
 ) -> None:
     """Train a slice segmenter on every patient but the excluded ones and write its bundle."""
@@ -78,6 +75,7 @@ def train_segmenter(
         make_segmenter_bundle(
             segmenter_recipe(
                 recipe,
+                settings or [],
                 epochs=epochs,
                 learning_rate=learning_rate,
                 decay_rate=decay_rate,

@@ -106,7 +106,7 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Trabeculae:
-    """Muscle among the blood along the wall, which readers count as cavity.
+    """Muscle among the blood along the wall of a ventricle, which readers count as cavity.
 
     Attributes
     ----------
@@ -117,11 +117,23 @@ class Trabeculae:
         with the volume: a contracting ventricle squeezes out the blood between its
         trabeculae, and what has closed up is wall to any reader. The coarse ones of
         the right ventricle stay.
+
+    References
+    ----------
+    Chuang et al. 2012, JACC Cardiovasc. Imaging 5:1115: trabeculae and papillary
+    muscles take 23 ± 3 % of the end-diastolic volume (1,494 subjects). With 6 mm
+    it is 16 to 24 % in hearts of the seven classes.
     """
 
-    share: float = 0.2
-    left_mm: float = 3.0
-    right_mm: float = 5.0
+    share: float = 0.75
+    left_mm: float = 6.0
+    right_mm: float = 8.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> Trabeculae:
+        """As deep as between subjects."""
+        factor = float(np.clip(rng.normal(1, 0.15), 0.6, 1.4))
+        return cls(left_mm=cls.left_mm * factor, right_mm=cls.right_mm * factor)
 
 
 @dataclass(frozen=True)
@@ -171,7 +183,7 @@ def draw_scanner(rng: np.random.Generator) -> Scanner:
 def draw_look(
     heart: Heart, rng: np.random.Generator, *, septum_deg: float, scanner: Scanner | None = None
 ) -> Look:
-    """Draw how a heart is shown: tissues vary by about 10 % between subjects.
+    """Draw how a heart is shown: tissues and trabeculae vary by 10 to 15 % between subjects.
 
     Parameters
     ----------
@@ -198,7 +210,7 @@ def draw_look(
         outline_mm=walls.rv_mm[0, 0] + RV_WALL_MM,
         outline_angle=np.deg2rad(septum_deg) - THETA,
     )
-    return Look(signals, scanner, scene, int(rng.integers(2**63)))
+    return Look(signals, scanner, scene, int(rng.integers(2**63)), Trabeculae.draw(rng))
 
 
 def render(
@@ -402,41 +414,51 @@ class _Part:
         muscle = signals["muscle"]
         blood = signals["blood"] * (1 + 0.06 * self._flow(frame))
         outer, right, epi, endo = (np.take(table, step) - radius for table in tables)
-        cavity = self._cavity(walls, frame, plane, epi, endo)
-        right = self._right_cavity(walls, frame, plane, right)
         image = before + (muscle - before) * self._cover(outer)
         # Inflow and contrast agent can make the right blood differ from the left.
         right_blood = blood * (signals.get("right blood", signals["blood"]) / signals["blood"])
-        right_mixed = self._mixed(right_blood, right, look.trabeculae.right_mm)
-        image += (right_mixed - image) * self._cover(right)
+        right, right_blood = self._right_blood(walls, frame, plane, right_blood, right)
+        image += (right_blood - image) * self._cover(right)
         image += (muscle - image) * self._cover(epi)
-        mixed = self._mixed(blood, cavity, self._left_trabeculae_mm(frame))
-        image += (mixed - image) * self._cover(cavity)
+        cavity, blood = self._left_blood(walls, frame, plane, blood, epi, endo)
+        image += (blood - image) * self._cover(cavity)
         level = walls.above_mitral_mm[frame, plane] / self.painter.beat.heart.height_mm + 1
         for papillary in self.painter.beat.heart.shape.papillaries:
             if papillary.first <= level <= papillary.last:
                 self._add_papillary(image, papillary, frame, level, tables[3])
         return image
 
-    def _cavity(
-        self, walls: Surfaces, frame: int, plane: int, epi: np.ndarray, endo: np.ndarray
-    ) -> np.ndarray:
-        """Depth inside the blood on the left: ventricle below the mitral plane, atrium above."""
+    def _left_blood(
+        self,
+        walls: Surfaces,
+        frame: int,
+        plane: int,
+        blood: np.ndarray,
+        epi: np.ndarray,
+        endo: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Depth in the blood on the left, and the blood: ventricle below the mitral plane, atrium above."""
         above = float(walls.above_mitral_mm[frame, plane])
+        mixed = self._mixed(blood, endo, self._left_trabeculae_mm(frame))
         rise = walls.mitral.slope * self._towards(walls.mitral.direction_deg)
         if above < float(rise.min()):
-            return endo
-        return np.where(rise > above, endo, epi - np.float32(ATRIAL_WALL_MM + 0.15 * max(above, 0)))
+            return endo, mixed
+        atrium = epi - np.float32(ATRIAL_WALL_MM + 0.15 * max(above, 0))
+        ventricular = rise > above
+        return np.where(ventricular, endo, atrium), np.where(ventricular, mixed, blood)
 
-    def _right_cavity(
-        self, walls: Surfaces, frame: int, plane: int, right: np.ndarray
-    ) -> np.ndarray:
-        """Depth inside the blood on the right: above the tricuspid plane a shrinking atrium."""
+    def _right_blood(
+        self, walls: Surfaces, frame: int, plane: int, blood: np.ndarray, right: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The same on the right; above the tricuspid plane lies a shrinking atrium."""
         above = float(walls.above_tricuspid_mm[frame, plane])
+        mixed = self._mixed(blood, right, self.painter.look.trabeculae.right_mm)
         rise = walls.tricuspid.slope * self._towards(walls.tricuspid.direction_deg)
         if above < float(rise.min()):
-            return right
-        return np.where(rise > above, right, right - np.clip(0.35 * (above - rise), 1, 12))
+            return right, mixed
+        atrium = right - np.clip(0.35 * (above - rise), 1, 12)
+        ventricular = rise > above
+        return np.where(ventricular, right, atrium), np.where(ventricular, mixed, blood)
 
     def _flow(self, frame: int) -> np.ndarray:
         """Slow patterns of flowing blood, turning over the cycle."""

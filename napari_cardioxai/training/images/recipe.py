@@ -11,7 +11,7 @@ from torch import nn
 from napari_cardioxai.cohorts.image_input import INTENSITIES, InputSpec
 from napari_cardioxai.errors import BundleError
 from napari_cardioxai.networks.classifiers import CLASSIFIERS, SMALLEST_SIDE, classifier
-from napari_cardioxai.training.jobs.fields import FieldSpec, fields_of
+from napari_cardioxai.training.jobs.fields import FieldSpec, fields_of, read_settings
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("constant", "one-cycle")
@@ -263,8 +263,7 @@ def with_settings(recipe: ImageRecipe, settings: Sequence[str]) -> ImageRecipe:
     recipe
         Gives all other values.
     settings
-        FIELD=VALUE each, as on the command line; several whole numbers are
-        separated by commas, `network_params` is JSON.
+        As for `read_settings`.
 
     Raises
     ------
@@ -273,16 +272,7 @@ def with_settings(recipe: ImageRecipe, settings: Sequence[str]) -> ImageRecipe:
     TrainingError
         When a value is none that the field can have.
     """
-    known = {spec.name: spec for spec in form_of(recipe)}
-    changes = {}
-    for text in settings:
-        name, equals, value = text.partition("=")
-        if name not in known or not equals:
-            raise BundleError(
-                f"{text!r} is no setting; give FIELD=VALUE with one of {', '.join(sorted(known))}."
-            )
-        changes[name] = known[name].parse(value)
-    return with_changes(recipe, changes)
+    return with_changes(recipe, read_settings(form_of(recipe), settings))
 
 
 def with_changes(recipe: ImageRecipe, changes: Mapping[str, Any]) -> ImageRecipe:

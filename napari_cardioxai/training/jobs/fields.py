@@ -8,11 +8,11 @@ import math
 import re
 import types
 import typing
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from napari_cardioxai.errors import TrainingError
+from napari_cardioxai.errors import BundleError, TrainingError
 
 Kind = Literal["whole", "number", "switch", "choice", "wholes", "text", "structure"]
 
@@ -229,6 +229,36 @@ def fields_of(
         )
     first = [found[name] for name in basic if name in found]
     return (*first, *(spec for spec in found.values() if spec.advanced))
+
+
+def read_settings(form: Sequence[FieldSpec], settings: Sequence[str]) -> dict[str, Any]:
+    """Values of fields as typed on the command line.
+
+    Parameters
+    ----------
+    form
+        The fields that there are.
+    settings
+        FIELD=VALUE each; several whole numbers are separated by commas, a
+        structure is JSON.
+
+    Raises
+    ------
+    BundleError
+        When there is no such field.
+    TrainingError
+        When a value is none that the field can have.
+    """
+    known = {spec.name: spec for spec in form}
+    values = {}
+    for text in settings:
+        name, equals, value = text.partition("=")
+        if name not in known or not equals:
+            raise BundleError(
+                f"{text!r} is no setting; give FIELD=VALUE with one of {', '.join(sorted(known))}."
+            )
+        values[name] = known[name].parse(value)
+    return values
 
 
 def plain(value: Any) -> Any:

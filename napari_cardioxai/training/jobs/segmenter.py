@@ -87,7 +87,7 @@ def job_recipes() -> Iterator[JobRecipe]:
     """One for each segmenter recipe."""
     for name in RECIPES:
         recipe = recipe_for(name)
-        form = fields_of(recipe, notes=_NOTES, basic=_BASIC, fixed=_FIXED)
+        form = form_of(recipe)
         basic = [spec for spec in form if not spec.advanced]
         yield JobRecipe(
             name=name,
@@ -99,6 +99,11 @@ def job_recipes() -> Iterator[JobRecipe]:
             start_if=_KEEPING,
             run=partial(_train, name),
         )
+
+
+def form_of(recipe: SegmenterRecipe) -> tuple[FieldSpec, ...]:
+    """The fields of a recipe as a form shows them and a command line reads them."""
+    return fields_of(recipe, notes=_NOTES, basic=_BASIC, fixed=_FIXED)
 
 
 def _train(name: str, context: JobContext, values: Mapping[str, Any]) -> None:
