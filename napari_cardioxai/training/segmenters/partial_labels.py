@@ -17,9 +17,6 @@ class PartialLabelLoss(nn.Module):
     anything is compared (the marginal loss of Shi et al. 2021). With every
     structure known it is the usual sum of Dice and cross-entropy.
 
-    Dice is taken picture by picture: taken over a whole batch it is decided by
-    the large cavities, and nearly closed ones are not learnt.
-
     What the marginal loss leaves open a teacher may fill: inside such a
     background the classes are held to the shares that it gives them, so that
     what was learnt before is not unlearnt (Li and Hoiem 2016, eq. 3).
@@ -50,12 +47,11 @@ class PartialLabelLoss(nn.Module):
         merged = logs.exp()
         truth = functional.one_hot(label[:, 0], logits.shape[1]).movedim(-1, 1)
         counted = known[:, 1:].to(merged.dtype)
-        overlap = (merged * truth).sum((2, 3))[:, 1:]
-        sizes = (merged + truth).sum((2, 3))[:, 1:]
-        missed = 1 - (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
+        overlap = ((merged * truth).sum((2, 3))[:, 1:] * counted).sum(0)
+        sizes = ((merged + truth).sum((2, 3))[:, 1:] * counted).sum(0)
         present = counted.any(0)
-        each = (missed * counted).sum(0)[present] / counted.sum(0)[present]
-        loss = entropy + each.mean()
+        dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
+        loss = entropy + (1 - dice)[present].mean()
         return loss if taught is None else loss + _unlearnt(logits, taught, label, known)
 
 
