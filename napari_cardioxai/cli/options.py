@@ -24,7 +24,10 @@ Start = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="FIELD=VALUE of the recipe, such as seed=1; repeatable."),
+    typer.Option(
+        "--set",
+        help="FIELD=VALUE of the recipe, such as seed=1, several numbers with commas; repeatable.",
+    ),
 ]
 ManifestPath = Annotated[
     Path, typer.Argument(help="CSV or Parquet, one row a subject; paths start at its folder.")

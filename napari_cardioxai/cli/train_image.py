@@ -8,17 +8,13 @@ from typing import Annotated
 import typer
 
 from napari_cardioxai.cli.console import command_line, print_json, progress, resumable, say
-from napari_cardioxai.cli.options import Device, Json
+from napari_cardioxai.cli.options import Device, Json, Settings
 
 Recipe = Annotated[
     str, typer.Argument(help="tumour, tumour-tuned, brain3d or brain3d-hippocampus.")
 ]
 Data = Annotated[Path, typer.Option(help="Manifest with columns scan, class and the split.")]
 Split = Annotated[str, typer.Option(help="Column of train, val and test.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="FIELD=VALUE of the recipe, such as size=112,112; repeatable."),
-]
 Licence = Annotated[str, typer.Option(help="Of the data, for the card.")]
 
 
