@@ -189,6 +189,7 @@ def test_segmenting_again_is_one_step_that_undo_takes_back(segmented, monkeypatc
 
 
 def test_stepping_through_the_cine_is_no_edit(segmented):
+    segmented.wait(lambda: segmented.session.walls is not None)  # they come late, and are news
     shown = []
     segmented.session.measurements_changed.connect(lambda: shown.append(1))
     for frame in (1, 2, 3, 0):
