@@ -3,6 +3,8 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -96,6 +98,19 @@ def test_segment_of_a_picture_folder_gives_one_png_each(cardioxai, tmp_path, bri
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
     label = imread(tmp_path / "out" / "a.png")
     assert label.shape == (50, 60) and set(np.unique(label)) <= {0, 1, 2, 3}
+
+
+def test_an_interrupt_while_python_still_imports_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt\n", "utf-8")
+    ended = subprocess.run(
+        [sys.executable, "-m", "napari_cardioxai", "--version"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 130
+    assert ended.stderr == "Interrupted; nothing was written.\n"
 
 
 def test_an_interrupt_leaves_no_file_and_ends_with_130(

@@ -69,7 +69,8 @@ def ranked(evidence: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
         Decides between equals: their order in memory would favour a corner.
     """
     flat = np.asarray(evidence, np.float64).ravel()
-    return np.lexsort((rng.random(flat.size), -flat))
+    shuffled = rng.permutation(flat.size)
+    return shuffled[np.argsort(-flat[shuffled], kind="stable")]
 
 
 def answers(

@@ -299,7 +299,7 @@ _FEWEST_STEPS: Mapping[str, Mapping[str, Any]] = {
     "blur-ig": {"steps": 8, "most_steps": 8},
     "smooth-blur-ig": {"steps": 4, "samples": 3},
     "smooth-blur-guided": {"steps": 4, "samples": 3},
-    "occlusion": {"window_percent": 30.0, "stride_percent": 100.0},
+    "occlusion": {"window_percent": 50.0, "stride_percent": 100.0},
 }
 
 TASKS: Mapping[str, Callable[[int], Task]] = {
