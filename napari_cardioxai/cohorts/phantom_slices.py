@@ -15,10 +15,11 @@ from torch.utils.data import Dataset
 
 from napari_cardioxai.anatomy.volumes import LV, MYO
 from napari_cardioxai.cohorts.slices import PIXEL_MM, normalise
-from napari_cardioxai.phantom.heart import Heart
+from napari_cardioxai.phantom.heart import Heart, Outflow
 from napari_cardioxai.phantom.images import Look, Trabeculae, render
 from napari_cardioxai.phantom.rasterise import (
     Faults,
+    Grid,
     cut_as_readers_do,
     rasterise,
     rasterise_papillaries,
@@ -33,6 +34,8 @@ _SHARE_CLUTTERED = 0.4
 _WALL_KEPT_MM = 2.0
 _CLASSES = ("NOR", "NOR", "DCM", "HCM", "MINF", "RV", "RV", "LBBB")
 _LARGEST_RV_ML = 330.0
+_SHARE_WITH_OUTFLOW = 0.8
+_MORE_SLICES = 2  # the outflow tract ends higher than the stack of a usual subject
 
 
 class PhantomSlices(Dataset):
@@ -123,17 +126,18 @@ def draw_pictures(
     phases = rng.choice(_FRAMES, PHASES_PER_HEART, replace=False)
     heart = _with_other_right_side(subject.case.heart, rng)
     beat = heart.beat(subject.times_ms[np.sort(phases)])
-    labels = rasterise(beat, subject.grid, cut=cut_as_readers_do)
+    grid = _higher(subject.grid, _MORE_SLICES)
+    labels = rasterise(beat, grid, cut=cut_as_readers_do)
     without_cavity = ~(labels == LV).any((2, 3), keepdims=True)
     labels[without_cavity & (labels == MYO)] = 0  # nobody draws a wall round nothing
-    _leave_out_merged(labels, rasterise_papillaries(beat, subject.grid))
+    _leave_out_merged(labels, rasterise_papillaries(beat, grid))
     shown = _chosen(np.asarray(labels.any((0, 2, 3))), rng)
     only = Faults(missing=tuple(z for z in range(labels.shape[1]) if z not in shown))
     look = subject.look
     if rng.random() > _SHARE_REALISTIC:
         look = _unlike_any_scanner(look, rng)
     look = replace(look, trabeculae=_draw_trabeculae(rng))
-    images = render(beat, subject.grid, look, faults=only)
+    images = render(beat, grid, look, faults=only)
     pictures = []
     for z in shown:
         cluttered = rng.random() < _SHARE_CLUTTERED
@@ -179,11 +183,28 @@ def _draw_trabeculae(rng: np.random.Generator) -> Trabeculae:
 
 
 def _with_other_right_side(heart: Heart, rng: np.random.Generator) -> Heart:
-    """The same stroke volume from a larger right ventricle: readers count trabeculae as cavity."""
+    """The same stroke volume from a larger right ventricle, which in most hearts has its way out.
+
+    Larger, because readers count trabeculae as cavity.
+    """
     largest = max(1.0, _LARGEST_RV_ML / heart.rv.edv_ml)
     added = float(rng.uniform(0, min(largest, 1.7) - 1)) * heart.rv.edv_ml
     rv = replace(heart.rv, edv_ml=heart.rv.edv_ml + added, esv_ml=heart.rv.esv_ml + added)
-    return replace(heart, rv=rv)
+    if rng.random() > _SHARE_WITH_OUTFLOW:
+        return replace(heart, rv=rv)
+    outflow = Outflow(
+        angle_deg=float(rng.uniform(45, 80)),
+        half_width_deg=float(rng.uniform(32, 50)),
+        bulge=float(rng.uniform(0.4, 1.6)),
+        height_mm=float(rng.uniform(10, 25)),
+    )
+    return replace(heart, rv=rv, shape=replace(heart.shape, outflow=outflow))
+
+
+def _higher(grid: Grid, slices: int) -> Grid:
+    """The same stack with more slices at the base."""
+    above = grid.slice_distance_mm * np.arange(1, slices + 1)
+    return replace(grid, heights_mm=(*grid.heights_mm, *(grid.heights_mm[-1] + above)))
 
 
 def _unlike_any_scanner(look: Look, rng: np.random.Generator) -> Look:

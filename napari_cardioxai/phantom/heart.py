@@ -75,6 +75,40 @@ class Tilt:
 
 
 @dataclass(frozen=True)
+class Outflow:
+    """The right ventricle's way out: the anterior end of the crescent, rounder and higher than the rest.
+
+    In slices at the base it lies in front of the left ventricle, and above the
+    tricuspid valve nothing else of the right ventricle is left.
+
+    Attributes
+    ----------
+    angle_deg, half_width_deg
+        θ of its middle, and half the angle that it embraces.
+    bulge
+        By how much its area per radian exceeds the crescent's, of the crescent's
+        largest, at the base.
+    height_mm
+        How much higher than the tricuspid plane the pulmonary valve lies.
+    """
+
+    angle_deg: float = 62.0
+    half_width_deg: float = 42.0
+    bulge: float = 0.8
+    height_mm: float = 18.0
+
+    @property
+    def around(self) -> np.ndarray:
+        """Its profile over θ: a raised cosine, shape (θ,)."""
+        return _bulge(THETA - np.deg2rad(self.angle_deg), np.deg2rad(self.half_width_deg))
+
+    @property
+    def rise_mm(self) -> np.ndarray:
+        """How much higher than the tricuspid plane the right ventricle ends at each θ, shape (θ,)."""
+        return self.height_mm * sector_weight(self.angle_deg, 0.75 * self.half_width_deg)
+
+
+@dataclass(frozen=True)
 class Papillary:
     """A papillary muscle: muscle in the image, cavity in the labels.
 
@@ -154,6 +188,8 @@ class HeartShape:
     rv_roundness, rv_skew
         Exponent of the crescent's profile (smaller is rounder) and how much its belly
         lies to the anterior side.
+    outflow
+        The right ventricle's way out, or None: it ends at the tricuspid plane everywhere.
     twist_deg
         Rotation of the apex against the base at end-systole, seen in the papillary
         muscles and the texture; it has no part in the volumes.
@@ -178,6 +214,7 @@ class HeartShape:
     rv_apex_share: float = 0.14
     rv_roundness: float = 0.75
     rv_skew: float = 0.0
+    outflow: Outflow | None = None
     twist_deg: float = 10.0
     papillaries: tuple[Papillary, ...] = (Papillary(150.0), Papillary(-120.0))
 
@@ -196,6 +233,8 @@ class Surfaces:
         ends the left and the right ventricle, in end-diastolic mm, shape (t, z).
     mitral, tricuspid
         How those planes are tilted.
+    outflow_mm
+        How much higher than the tricuspid plane the right ventricle ends at each θ, shape (θ,).
     """
 
     endo_mm: np.ndarray
@@ -205,6 +244,7 @@ class Surfaces:
     above_tricuspid_mm: np.ndarray
     mitral: Tilt
     tricuspid: Tilt
+    outflow_mm: np.ndarray
 
     def left_ventricle(self, radius_mm: np.ndarray) -> np.ndarray:
         """Whether the point at each θ and this radius, shape (t, z, θ), is below the mitral plane."""
@@ -371,7 +411,21 @@ class Heart:
         along = 1 - np.clip((end - level_mm) / (end - start), 0, 1) ** 2
         u = _signed(THETA) / np.deg2rad(shape.rv_insertion_deg)
         around = np.clip(1 - u**2, 0, None) ** shape.rv_roundness * (1 + shape.rv_skew * u)
-        return along[..., None] * around
+        crescent: np.ndarray = along[..., None] * around
+        if shape.outflow is None:
+            return crescent
+        low, high = self._outflow_from_mm
+        rising = _smooth_step(2 * (level_mm - low) / (high - low) - 1)
+        return crescent + shape.outflow.bulge * rising[..., None] * shape.outflow.around
+
+    @property
+    def _outflow_from_mm(self) -> tuple[float, float]:
+        """Z between which the outflow tract parts from the crescent."""
+        return 0.6 * self.height_mm, self.height_mm
+
+    @property
+    def _outflow_mm(self) -> np.ndarray:
+        return np.zeros(ANGLES) if self.shape.outflow is None else self.shape.outflow.rise_mm
 
     def _quadrature(self) -> _Quadrature:
         shape = self.shape
@@ -379,6 +433,8 @@ class Heart:
         breaks.append(shape.rv_apex_share * self.height_mm)
         for border in self.ring_borders_mm:
             breaks += [border - RING_BLEND_MM, border + RING_BLEND_MM]
+        if shape.outflow is not None:
+            breaks.append(self._outflow_from_mm[0])
         return _Quadrature.between(sorted({b for b in breaks if 0 <= b <= self.height_mm}))
 
     # -- motion ----------------------------------------------------------------------------
@@ -560,7 +616,7 @@ class Beat:
         crescent = heart._crescent(heart._top)[:, 0]
         # From the long axis's crossing of the mitral plane up or down to the tricuspid plane's.
         area = levels.integrate(heart._crescent(levels.level_mm))
-        area = area + heart.shape.tricuspid_offset_mm * _around(crescent)
+        area = area + _around((heart.shape.tricuspid_offset_mm + heart._outflow_mm) * crescent)
         epi = self._epi(heart._top, self._endo(heart._top))[:, 0]
         wedge = heart.shape.tricuspid.along / 3
 
@@ -590,6 +646,7 @@ class Beat:
             above_tricuspid_mm=level_mm - heart.height_mm - heart.shape.tricuspid_offset_mm,
             mitral=heart.shape.mitral,
             tricuspid=heart.shape.tricuspid,
+            outflow_mm=heart._outflow_mm,
         )
 
     def wall_thickness_mm(self, height_mm: np.ndarray) -> np.ndarray:

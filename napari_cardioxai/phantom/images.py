@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.ndimage import gaussian_filter, zoom
 
-from napari_cardioxai.phantom.heart import THETA, Beat, Heart, Papillary, Surfaces
+from napari_cardioxai.phantom.heart import THETA, Beat, Heart, Outflow, Papillary, Surfaces
 from napari_cardioxai.phantom.rasterise import (
     ANGLE_STEPS,
     Faults,
@@ -29,6 +29,9 @@ from napari_cardioxai.progress import Progress, silent
 BLOOD_LEVEL = 700.0  # grey value of blood in the middle of the picture
 RV_WALL_MM = 3.0
 ATRIAL_WALL_MM = 2.0
+AORTIC_WALL_MM = 2.0
+# The aorta's root in the picture, in radii of the left ventricle at the base: by eye.
+AORTA_AWAY, AORTA_RADIUS, AORTA_BEHIND_DEG = 0.42, 0.42, 25.0
 
 
 @dataclass(frozen=True)
@@ -444,6 +447,9 @@ class _Part:
         if above < float(rise.min()):
             return endo, mixed
         atrium = epi - np.float32(ATRIAL_WALL_MM + 0.15 * max(above, 0))
+        outflow = self.painter.beat.heart.shape.outflow
+        if outflow is not None:
+            atrium = np.minimum(atrium, self._aortic_wall(epi + self.radius, outflow))
         ventricular = rise > above
         return np.where(ventricular, endo, atrium), np.where(ventricular, mixed, blood)
 
@@ -457,8 +463,25 @@ class _Part:
         if above < float(rise.min()):
             return right, mixed
         atrium = right - np.clip(0.35 * (above - rise), 1, 12)
+        if walls.outflow_mm.any():
+            way = np.take(angle_table(walls.outflow_mm[None])[0], self.step)
+            between = (way > 0.3 * walls.outflow_mm.max()) & (way < 0.7 * walls.outflow_mm.max())
+            rise = rise + way
+            right = np.where(between & (above > rise - way), np.float32(-1), right)
+            atrium = np.where(
+                way > 0, right, atrium
+            )  # above its valve the pulmonary artery goes on
         ventricular = rise > above
         return np.where(ventricular, right, atrium), np.where(ventricular, mixed, blood)
+
+    def _aortic_wall(self, epi_mm: np.ndarray, outflow: Outflow) -> np.ndarray:
+        """Depth outside the wall of the aorta's root, which stands between the left atrium and the outflow tract."""
+        size = float(np.median(epi_mm))
+        towards = np.deg2rad(self.painter.grid.septum_deg - (outflow.angle_deg - AORTA_BEHIND_DEG))
+        right = self.right - np.float32(AORTA_AWAY * size * np.cos(towards))
+        down = self.down + np.float32(AORTA_AWAY * size * np.sin(towards))
+        wall: np.ndarray = np.abs(np.hypot(down, right) - AORTA_RADIUS * size) - AORTIC_WALL_MM / 2
+        return wall
 
     def _flow(self, frame: int) -> np.ndarray:
         """Slow patterns of flowing blood, turning over the cycle."""

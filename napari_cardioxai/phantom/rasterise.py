@@ -162,7 +162,8 @@ def stack_around(
     walls = heart.beat(np.zeros(1)).surfaces(np.array([heart.height_mm]))
     rise = max(
         float(np.max(walls.mitral.along * walls.epi_mm[0, 0])),
-        float(np.max(walls.tricuspid.along * walls.rv_mm[0, 0])) + heart.shape.tricuspid_offset_mm,
+        float(np.max(walls.tricuspid.along * walls.rv_mm[0, 0] + walls.outflow_mm))
+        + heart.shape.tricuspid_offset_mm,
     )
     top = heart.height_mm + rise
     count = int(np.ceil((top - first_mm) / slice_distance_mm)) + 1
@@ -301,6 +302,10 @@ def _label_slice(walls: Surfaces, index: int, part: _Window, cut: Cut) -> np.nda
     values[~inside] = 0
     left = walls.mitral.slope * part.towards(walls.mitral.direction_deg)
     right = walls.tricuspid.slope * part.towards(walls.tricuspid.direction_deg)
+    outflow = np.zeros(right.shape, bool)
+    if walls.outflow_mm.any():
+        rise = angle_table(walls.outflow_mm[None])[0][part.step]
+        right, outflow = right + rise, 2 * rise > walls.outflow_mm.max()
     for frame, value in enumerate(values):
         above_left = walls.above_mitral_mm[frame, index] > left
         if above_left.any():
@@ -308,7 +313,9 @@ def _label_slice(walls: Surfaces, index: int, part: _Window, cut: Cut) -> np.nda
             value[(above_left & (value == MYO)) | cavity] = 0
         above_right = walls.above_tricuspid_mm[frame, index] > right
         if above_right.any():
-            value[cut(value == RV, above_right)] = 0
+            # The way out and the way in are seen as two cavities.
+            for way in (~outflow, outflow) if outflow.any() else (True,):
+                value[cut((value == RV) & way, above_right)] = 0
     return values
 
 

@@ -11,6 +11,7 @@ from napari_cardioxai.phantom.heart import (
     Dyssynchrony,
     Heart,
     HeartShape,
+    Outflow,
     Surfaces,
     Tilt,
 )
@@ -35,11 +36,12 @@ def _numeric_volume_ml(walls: Surfaces, part: str, dz: float) -> np.ndarray:
     dr = 0.1
     radius = (np.arange(0, 95, dr) + dr / 2)[:, None]
     rise = np.tan(np.deg2rad(tilt.degrees)) * np.cos(THETA - np.deg2rad(tilt.direction_deg))
+    higher = walls.outflow_mm if part == "rv" else 0.0
     volume = np.zeros(len(above))
     for frame in range(above.shape[0]):
         for plane in range(above.shape[1]):
             inside = (radius > inner[frame, plane]) & (radius <= outer[frame, plane])
-            inside &= above[frame, plane] <= rise * radius
+            inside &= above[frame, plane] <= rise * radius + higher
             volume[frame] += (inside * radius).sum() * dr * dz * (THETA[1] - THETA[0])
     return volume / 1000
 
@@ -55,6 +57,23 @@ def test_cavities_hold_their_curves_and_the_wall_its_volume(kind: HeartClass):
     wall = _numeric_volume_ml(walls, "myo", dz)
     assert wall == pytest.approx(heart.myocardial_volume_ml, rel=4e-3)
     assert heart.mass_g == pytest.approx(1.05 * wall[0], rel=4e-3)
+
+
+@pytest.mark.parametrize("kind", [HeartClass.NORMAL, HeartClass.DILATED])
+def test_with_its_way_out_the_right_ventricle_holds_the_same_volume(kind: HeartClass):
+    plain = _case(kind)
+    outflow = Outflow(angle_deg=60.0, half_width_deg=40.0, bulge=1.2, height_mm=20.0)
+    heart = replace(plain, shape=replace(plain.shape, outflow=outflow))
+    dz = 0.5
+    times = np.array([0.0, 1.0]) * heart.lv.es_time_ms
+    walls = heart.beat(times).surfaces(np.arange(dz / 2, 1.8 * heart.height_mm, dz))
+    assert _numeric_volume_ml(walls, "rv", dz) == pytest.approx(heart.rv.volume_ml(times), rel=4e-3)
+    assert _numeric_volume_ml(walls, "lv", dz) == pytest.approx(heart.lv.volume_ml(times), rel=4e-3)
+    before = plain.beat(times).surfaces(np.array([heart.height_mm]))
+    after = heart.beat(times).surfaces(np.array([heart.height_mm]))
+    width = [w.rv_mm[0, 0] - w.epi_mm[0, 0] for w in (before, after)]
+    assert width[1][30] > width[0][30] + 5, "θ = 60 degrees: it bulges"
+    assert width[1][160] < width[0][160], "and the rest makes room for it"
 
 
 def test_a_round_upright_heart_is_the_textbook_half_ellipsoid_and_cylinder():

@@ -5,6 +5,7 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
 from napari_cardioxai.phantom.classes import HeartClass, draw_case
+from napari_cardioxai.phantom.heart import Outflow
 from napari_cardioxai.phantom.images import (
     TISSUES,
     Look,
@@ -24,6 +25,7 @@ from napari_cardioxai.phantom.rasterise import (
     levels_through,
     rasterise,
     rasterise_papillaries,
+    stack_around,
 )
 
 CASE = draw_case(HeartClass.NORMAL, np.random.default_rng([3, 1]))
@@ -172,3 +174,21 @@ def test_the_same_look_renders_the_same_picture_and_another_subject_another_one(
     other = render(beat, GRID, _look(Scanner(), seed=1))
     corner = np.s_[:, :, :40, :40]
     assert np.abs(first[corner].astype(float) - other[corner]).mean() > 20
+
+
+def test_over_the_valves_the_way_out_is_bright_and_the_wall_of_the_aorta_dark():
+    outflow = Outflow(angle_deg=60.0, half_width_deg=40.0, bulge=1.0, height_mm=25.0)
+    heart = replace(CASE.heart, shape=replace(CASE.heart.shape, outflow=outflow))
+    grid = stack_around(heart, pixel_mm=1.0, matrix=(150, 150), slice_distance_mm=4.0)
+    beat = heart.beat(np.zeros(1))
+    labels, plain = rasterise(beat, grid)[0], CASE.heart.beat(np.zeros(1))
+    look = replace(_look(CLEAN), trabeculae=Trabeculae(share=0.0))
+    with_it, without = render(beat, grid, look)[0], render(plain, grid, look)[0]
+    z = max(z for z in range(len(labels)) if (labels[z] == RV).sum() > 300)
+    assert not (labels[z] == LV).any()
+    assert np.median(with_it[z][_inner(labels[z], RV)]) == pytest.approx(700, rel=0.1)
+    walls = plain.surfaces(np.array([grid.heights_mm[z]]))
+    radius, _ = grid.polar()
+    atrium = radius < walls.epi_mm.min() - 8
+    darkest = [np.percentile(image[z][atrium], 2) for image in (with_it, without)]
+    assert darkest[0] < 0.7 * darkest[1]

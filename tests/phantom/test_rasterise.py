@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from napari_cardioxai.phantom.classes import Case, HeartClass, draw_case
+from napari_cardioxai.phantom.heart import Heart, Outflow
 from napari_cardioxai.phantom.rasterise import (
     LV,
     MYO,
@@ -75,6 +76,36 @@ def test_each_pixel_is_labelled_by_its_centre_against_a_plain_loop():
         checked += 1
         wrong += labels[t, z, y, x] != expected
     assert wrong < 0.01 * checked  # pixels on a border, where the angle is rounded
+
+
+def _with_outflow(heart: Heart) -> Heart:
+    outflow = Outflow(angle_deg=60.0, half_width_deg=40.0, bulge=1.0, height_mm=22.0)
+    return replace(heart, shape=replace(heart.shape, outflow=outflow))
+
+
+def test_above_the_tricuspid_valve_the_way_out_alone_is_left_of_the_right_ventricle():
+    heart = _with_outflow(_case(HeartClass.NORMAL).heart)
+    grid = stack_around(heart, first_mm=1.0, septum_deg=180.0)
+    beat = heart.beat(np.zeros(1))
+    for cut in (cut_at_the_valve, cut_as_readers_do):
+        labels = rasterise(beat, grid, cut=cut)[0]
+        top = max(z for z in range(len(labels)) if (labels[z] == RV).any())
+        plain = rasterise(_case(HeartClass.NORMAL).heart.beat(np.zeros(1)), grid, cut=cut)[0]
+        assert top > max(z for z in range(len(plain)) if (plain[z] == RV).any())
+        assert not (labels[top] == LV).any()
+        radius, theta = grid.polar()
+        there = theta[labels[top] == RV]
+        assert np.rad2deg(there).min() > 20 and np.rad2deg(there).max() < 100
+        assert ndimage.label(labels[top] == RV)[1] == 1
+        assert radius[labels[top] == RV].min() > 15
+
+
+def test_the_mask_of_a_right_ventricle_with_its_way_out_has_the_volume_of_the_curve():
+    heart = _with_outflow(_case(HeartClass.NORMAL, 1).heart)
+    grid = stack_around(heart, first_mm=1.0, slice_distance_mm=4.0)
+    times = heart.rv.frame_times_ms(10)
+    volume = mask_volume_ml(rasterise(heart.beat(times), grid), grid, RV)
+    assert np.abs(volume - heart.rv.volume_ml(times)).max() < 0.02 * heart.rv.edv_ml
 
 
 def test_labels_look_like_a_heart():

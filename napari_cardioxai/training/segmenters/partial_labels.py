@@ -20,7 +20,17 @@ class PartialLabelLoss(nn.Module):
     What the marginal loss leaves open a teacher may fill: inside such a
     background the classes are held to the shares that it gives them, so that
     what was learnt before is not unlearnt (Li and Hoiem 2016, eq. 3).
+
+    Parameters
+    ----------
+    picture_by_picture
+        Dice of each picture, then their mean. Taken over a whole batch it is
+        decided by the large cavities, and nearly closed ones are hardly learnt.
     """
+
+    def __init__(self, *, picture_by_picture: bool = False) -> None:
+        super().__init__()
+        self.picture_by_picture = picture_by_picture
 
     def forward(
         self, logits: Tensor, label: Tensor, known: Tensor, *, taught: Tensor | None = None
@@ -47,11 +57,14 @@ class PartialLabelLoss(nn.Module):
         merged = logs.exp()
         truth = functional.one_hot(label[:, 0], logits.shape[1]).movedim(-1, 1)
         counted = known[:, 1:].to(merged.dtype)
-        overlap = ((merged * truth).sum((2, 3))[:, 1:] * counted).sum(0)
-        sizes = ((merged + truth).sum((2, 3))[:, 1:] * counted).sum(0)
+        overlap = (merged * truth).sum((2, 3))[:, 1:] * counted
+        sizes = (merged + truth).sum((2, 3))[:, 1:] * counted
+        if not self.picture_by_picture:
+            overlap, sizes = overlap.sum(0, keepdim=True), sizes.sum(0, keepdim=True)
+            counted = counted.amax(0, keepdim=True)
+        missed = (1 - (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)) * counted
         present = counted.any(0)
-        dice = (2 * overlap + _SMOOTH) / (sizes + _SMOOTH)
-        loss = entropy + (1 - dice)[present].mean()
+        loss = entropy + (missed.sum(0)[present] / counted.sum(0)[present]).mean()
         return loss if taught is None else loss + _unlearnt(logits, taught, label, known)
 
 

@@ -56,6 +56,8 @@ class SegmenterRecipe:
         Share of the starting weights in the final ones. Between the two lies a
         network that knows the new pictures and forgot little of what it knew
         of others (Wortsman et al. 2022, eq. 1).
+    picture_by_picture
+        Of `PartialLabelLoss`.
     pixel_mm
         In-plane spacing that the network works at. Below `cohorts.slices.PIXEL_MM`
         pictures are enlarged, which a network with a coarse stride needs.
@@ -88,6 +90,7 @@ class SegmenterRecipe:
     phantoms: int = 0
     taught: bool = False
     start_share: float = 0.0
+    picture_by_picture: bool = False
     pixel_mm: float = PIXEL_MM
     crop: int = 160
     region: int | None = None
@@ -120,6 +123,7 @@ class SegmenterRecipe:
 _HEART: dict[str, Any] = {
     "network": "unet",
     "structures": 3,
+    "picture_by_picture": True,
     "crop": 128,
     "region": 160,
     "views": 2,
@@ -205,7 +209,7 @@ class SegmenterModule(lightning.LightningModule):
         self.recipe = recipe if isinstance(recipe, SegmenterRecipe) else SegmenterRecipe(**recipe)
         self.save_hyperparameters({"recipe": asdict(self.recipe)})
         self.network = self.recipe.build()
-        self.loss = PartialLabelLoss()
+        self.loss = PartialLabelLoss(picture_by_picture=self.recipe.picture_by_picture)
         # In a tuple, where neither checkpoints nor the averaging of weights look.
         self._teacher = () if teacher is None else (teacher,)
 

@@ -28,20 +28,48 @@ def test_a_structure_that_was_never_drawn_may_lie_in_the_background():
     assert loss(logits, background, known(True, True, True, True)).item() > 5
 
 
-def test_with_everything_known_it_is_monais_dice_and_cross_entropy():
+@pytest.mark.parametrize("picture_by_picture", [False, True])
+def test_with_everything_known_it_is_monais_dice_and_cross_entropy(picture_by_picture):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 4, 8, 8, generator=generator)
     label = torch.randint(0, 4, (3, 1, 8, 8), generator=generator)
-    ours = PartialLabelLoss()(logits, label, torch.ones(3, 4, dtype=torch.bool))
+    loss = PartialLabelLoss(picture_by_picture=picture_by_picture)
+    ours = loss(logits, label, torch.ones(3, 4, dtype=torch.bool))
     theirs = DiceCELoss(
         to_onehot_y=True,
         softmax=True,
         include_background=False,
-        batch=True,
+        batch=not picture_by_picture,
         smooth_nr=1.0,
         smooth_dr=1.0,
     )(logits, label)
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+
+
+def test_picture_by_picture_a_small_cavity_counts_as_much_as_a_large_one():
+    """The loss of two pictures is the mean of both; 1 pixel of cavity was missed in one, 15 in the other."""
+    label = torch.zeros(2, 1, 4, 4, dtype=torch.long)
+    label[0, 0, 0, 0] = 1
+    label[1, 0] = 1
+    label[1, 0, 0, 0] = 0
+    logits = torch.zeros(2, 2, 4, 4)
+    logits[:, 1] = -40.0
+    both = known(True, True)
+    for each in (True, False):
+        loss = PartialLabelLoss(picture_by_picture=each)
+        small, large = (loss(logits[k : k + 1], label[k : k + 1], both).item() for k in (0, 1))
+        together = loss(logits, label, both.expand(2, 2)).item()
+        assert (together == pytest.approx((small + large) / 2, rel=1e-4)) is each
+
+
+def test_picture_by_picture_a_structure_counts_where_it_was_drawn():
+    """Twice the pixel from above; the wall and the RV were drawn in the second picture alone."""
+    logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().reshape(1, 4, 1, 1).expand(2, 4, 1, 1)
+    label = torch.ones(2, 1, 1, 1, dtype=torch.long)
+    drawn = torch.cat([known(True, True, False, False), known(True, True, True, True)])
+    loss = PartialLabelLoss(picture_by_picture=True)(logits, label, drawn)
+    lv, wall, rv = 1 - (2 * 0.2 + 1) / (0.2 + 1 + 1), 1 - 1 / (0.3 + 1), 1 - 1 / (0.4 + 1)
+    assert loss.item() == pytest.approx(-math.log(0.2) + (lv + wall + rv) / 3, rel=1e-5)
 
 
 def test_an_unknown_structure_is_not_pulled_down_by_dice():
