@@ -30,6 +30,7 @@ BATCH = 20
 Flips = tuple[int, ...]
 _RESAMPLE_BEYOND = 0.03
 _REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
+_APART_MM = 11.0  # of the ventricles: at the base fat and the aorta's root come between them
 _LARGEST_USUAL_SIDE = 384
 _AS_IT_IS: Flips = ()
 _HALF_TURN: Flips = (2, 3)
@@ -52,6 +53,8 @@ class View:
     centre, reach
         Row and column where the heart is expected, and how far from there, one
         sigma in pixels.
+    apart
+        How many pixels may lie between the ventricles.
     """
 
     rows: slice
@@ -59,6 +62,7 @@ class View:
     size: tuple[int, int]
     centre: tuple[float, float]
     reach: float
+    apart: int
 
 
 class PicturesToLogits(nn.Module):
@@ -176,7 +180,12 @@ class Segmenter:
                 done = z * frames + min(first + BATCH, frames)
                 on_progress(done, frames * slices, "segmenting")
             labels[:, z, rows, columns] = _steadied(np.concatenate(parts)).argmax(1)
-        return one_heart(self._structures()[labels], centre=looked_at.centre, reach=looked_at.reach)
+        return one_heart(
+            self._structures()[labels],
+            centre=looked_at.centre,
+            reach=looked_at.reach,
+            apart=looked_at.apart,
+        )
 
     def view(
         self,
@@ -193,7 +202,8 @@ class Segmenter:
         rows, columns = square_around(centre, side, data.shape[2:])
         shown = (rows.stop - rows.start, columns.stop - columns.start)
         reach = _REACH * (side[0] + side[1]) / 2
-        return View(rows, columns, _working_size(shown, zoom), centre, reach)
+        apart = round(2 * _APART_MM / (pixel[0] + pixel[1]))
+        return View(rows, columns, _working_size(shown, zoom), centre, reach, apart)
 
     def opinion(
         self,
@@ -309,13 +319,18 @@ def _working_size(shape: tuple[int, int], zoom: tuple[float, float]) -> tuple[in
 
 
 def one_heart(
-    labels: NDArray[np.uint8], *, centre: tuple[float, float] | None = None, reach: float = np.inf
+    labels: NDArray[np.uint8],
+    *,
+    centre: tuple[float, float] | None = None,
+    reach: float = np.inf,
+    apart: int = 8,
 ) -> NDArray[np.uint8]:
     """Keep of each structure the one body that lives through slices and frames.
 
     The largest component in four dimensions (face neighbours in time, slice
     and plane), its largest part in each picture, holes filled. A slice that
     never shows the LV cavity has no wall either: nobody draws one round nothing.
+    A right ventricle that stands alone in a picture with a left one is none.
 
     Parameters
     ----------
@@ -325,6 +340,8 @@ def one_heart(
         Row and column where the heart is expected, and the standard deviation
         in pixels of a Gaussian around it by which voxels count. Without them
         all count alike.
+    apart
+        How many pixels may lie between the RV and the left ventricle.
     """
     weight = np.ones(labels.shape[2:])
     if centre is not None:
@@ -340,16 +357,19 @@ def one_heart(
             body &= (kept == LV).any((0, 2, 3))[:, None, None]
         for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
             picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
-            if value == RV and not _touch(picture, kept[t, z] > 0):
+            if value == RV and not _near(picture, kept[t, z] > 0, apart):
                 continue
             free = (labels[t, z] == value) | (labels[t, z] == 0) | (value == LV)
             kept[t, z][picture & free & (kept[t, z] == 0)] = value
     return kept
 
 
-def _touch(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> bool:
-    """Whether two masks lie within two pixels of each other; true where there is no second."""
-    return not second.any() or bool((ndimage.binary_dilation(first, iterations=2) & second).any())
+def _near(first: NDArray[np.bool_], second: NDArray[np.bool_], apart: int) -> bool:
+    """Whether two masks lie within `apart` pixels of each other; true where there is no second."""
+    if not second.any():
+        return True
+    here = ndimage.find_objects((first | second).view(np.uint8))[0]
+    return bool(ndimage.distance_transform_edt(~first[here])[second[here]].min() <= apart)
 
 
 def _heaviest_part(mask: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:

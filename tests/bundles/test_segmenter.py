@@ -161,10 +161,19 @@ def test_a_right_ventricle_that_stands_alone_is_none():
     labels[..., 8:16, 8:16] = 2
     labels[..., 10:14, 10:14] = 1
     labels[0, 0, 8:16, 17:22] = 3  # one pixel from the wall
-    labels[0, 1, 8:16, 22:27] = 3  # six pixels from it
-    heart = one_heart(labels)
+    labels[0, 1, 8:16, 21:27] = 3  # five pixels lie between; one body with the slice below
+    heart = one_heart(labels, apart=6)
     assert (heart[0, 0] == 3).sum() == 8 * 5
-    assert not (heart[0, 1] == 3).any()
+    assert (heart[0, 1] == 3).sum() == 8 * 6, "at the base the aorta's root comes between them"
+    heart = one_heart(labels, apart=5)
+    assert (heart[0, 0] == 3).any() and not (heart[0, 1] == 3).any()
+
+
+def test_how_far_the_ventricles_may_lie_apart_is_a_length():
+    segmenter = a_segmenter()
+    cine = a_cine(t=2, z=1)
+    apart = [segmenter.view(cine, spacing_mm=(8.0, p, p)).apart for p in (0.7, 1.1, 2.2)]
+    assert apart == [16, 10, 5]
 
 
 def test_a_slice_that_never_shows_the_cavity_has_no_wall():
