@@ -120,8 +120,8 @@ def segment(
     labels = without_slices(whole, beyond)
     if beyond:
         notes.append(
-            "Left unlabelled beyond the base, because the cavity there has no wall or does not "
-            f"follow the ventricle's cycle: slice {' and '.join(str(z + 1) for z in beyond)}."
+            "Left unlabelled beyond the base, because the cavity there has no wall, lies aside or "
+            f"does not follow the ventricle's cycle: slice {' and '.join(str(z + 1) for z in beyond)}."
         )
     opinion = None
     if labels.data.any():

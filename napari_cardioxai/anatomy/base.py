@@ -20,6 +20,7 @@ _ALONG_AN_AXIS = 0.9999
 _FEWEST_FRAMES = 8
 _LEAST_SHARE, _LEAST_WALL = 0.5, 0.2
 _LARGEST_SHARE = 1 / 3
+_FARTHEST_ASIDE = 0.4
 
 
 def is_base_first(lv_areas: NDArray, geometry: Geometry) -> bool | None:
@@ -70,6 +71,9 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
       than half of its relative change (slope of the regression of one on the
       other), because near the base the cavity shrinks at least as much as
       elsewhere, as the valve plane descends. This needs at least eight frames.
+    - or whose cavity lies aside: its centre is farther from that of the slice
+      below than two fifths of the radius of the widest slice, in the median of
+      the frames. Between slices of readers it is a quarter at most, at the apex.
 
     At most a third of the labelled slices are given up.
 
@@ -92,11 +96,15 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
     tells_by_motion = areas.shape[1] >= _FEWEST_FRAMES and cycle.std() > 0
     tells_by_wall = bool((labels.data == MYO).any())
     edges = cavity_edges(labels.data)
+    centres = _centres(labels.data == LV, areas.T)
+    radius = float(np.sqrt(mean[widest] / np.pi))
     towards_base = bearing[bearing < widest][::-1] if base_first else bearing[bearing > widest]
     for k, z in enumerate(towards_base):
         is_bare = tells_by_wall and _share_of_wall(edges[..., z]) < _LEAST_WALL
         is_still = tells_by_motion and _share_of_motion(areas[z], cycle) < _LEAST_SHARE
-        if is_bare or is_still:
+        below = towards_base[k - 1] if k else widest
+        is_aside = _distance(centres[:, z], centres[:, below]) > _FARTHEST_ASIDE * radius
+        if is_bare or is_still or is_aside:
             beyond = towards_base[k:]
             is_plausible = len(beyond) <= _LARGEST_SHARE * len(bearing)
             return tuple(sorted(int(s) for s in beyond)) if is_plausible else ()
@@ -110,6 +118,20 @@ def without_slices(labels: Labels, slices: tuple[int, ...]) -> Labels:
     data = labels.data.copy()
     data[:, list(slices)] = 0
     return replace(labels, data=data)
+
+
+def _centres(cavity: NDArray[np.bool_], areas: NDArray) -> NDArray[np.float64]:
+    """Mean row and column of the cavity in each picture, (t, z, 2); NaN where there is none."""
+    rows, columns = (np.arange(n) for n in cavity.shape[2:])
+    sums = np.stack([cavity.sum(3) @ rows, cavity.sum(2) @ columns], -1)
+    return np.where(areas[..., None] > 0, sums / np.maximum(areas, 1)[..., None], np.nan)
+
+
+def _distance(one: NDArray, other: NDArray) -> float:
+    """Median over the frames that have both; 0 where none has."""
+    apart = np.hypot(*(one - other).T)
+    known = apart[np.isfinite(apart)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def _share_of_wall(edges: NDArray) -> float:

@@ -31,6 +31,7 @@ Flips = tuple[int, ...]
 _RESAMPLE_BEYOND = 0.03
 _REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
 _APART_MM = 11.0  # of the ventricles: at the base fat and the aorta's root come between them
+_NECK = 0.4  # of the radius of a circle of the same area
 _LARGEST_USUAL_SIDE = 384
 _AS_IT_IS: Flips = ()
 _HALF_TURN: Flips = (2, 3)
@@ -357,6 +358,8 @@ def one_heart(
             body &= (kept == LV).any((0, 2, 3))[:, None, None]
         for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
             picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
+            if value == LV:
+                picture = _without_appendages(picture, weight)
             if value == RV and not _near(picture, kept[t, z] > 0, apart):
                 continue
             free = (labels[t, z] == value) | (labels[t, z] == 0) | (value == LV)
@@ -370,6 +373,27 @@ def _near(first: NDArray[np.bool_], second: NDArray[np.bool_], apart: int) -> bo
         return True
     here = ndimage.find_objects((first | second).view(np.uint8))[0]
     return bool(ndimage.distance_transform_edt(~first[here])[second[here]].min() <= apart)
+
+
+def _without_appendages(cavity: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:
+    """A cavity without what hangs on it by a neck, as the outflow tract does at the base.
+
+    An erosion by `_NECK` of the radius of a circle of its area parts what lies
+    on the two sides of a neck; a round cavity comes through whole.
+    """
+    here = ndimage.find_objects(cavity.view(np.uint8))[0]
+    depth = ndimage.distance_transform_edt(np.pad(cavity[here], 1))[1:-1, 1:-1]
+    cores, count = ndimage.label(depth > _NECK * np.sqrt(cavity.sum() / np.pi))
+    if count < 2:
+        return cavity
+    sums = np.bincount(cores.ravel(), weight[here].ravel())
+    sums[0] = 0
+    nearest = ndimage.distance_transform_edt(
+        cores == 0, return_distances=False, return_indices=True
+    )
+    whole = np.zeros_like(cavity)
+    whole[here] = cavity[here] & (cores[tuple(nearest)] == sums.argmax())
+    return whole
 
 
 def _heaviest_part(mask: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:

@@ -18,7 +18,8 @@ def a_heart(atrium=(), frames=16, order=1):
             count = widest * (0.75 + 0.25 * np.cos(phase[t]))
             if z in atrium:
                 count = widest * (0.8 - 0.1 * np.cos(phase[t])) + rng.integers(0, 6)
-            data[t, z, 0, : int(count)] = 1
+            low = (400 - int(count)) // 2
+            data[t, z, 0, low : low + int(count)] = 1
     return Labels(data[:, ::order], ALONG if order == 1 else Geometry((8.0, 1.0, 1.0)))
 
 
@@ -58,6 +59,17 @@ def test_a_cavity_without_a_wall_is_not_the_ventricles_even_in_one_frame():
     assert slices_beyond_base(a_walled_heart([1.0] * 8)) == ()
     assert slices_beyond_base(a_walled_heart([0.5, *[1.0] * 7])) == (), "a gap is no end"
     assert slices_beyond_base(a_walled_heart([0.0] * 8)) == (), "no wall is labelled at all"
+
+
+def test_a_cavity_that_lies_aside_is_not_the_ventricles():
+    heart = a_walled_heart([1.0] * 8)  # the widest is a square of 36 pixels: two fifths are 8.1
+    for pixels, beyond in ((8, ()), (9, (0,))):
+        data = heart.data.copy()
+        data[:, 0] = np.roll(data[:, 0], pixels, axis=-1)
+        assert slices_beyond_base(Labels(data, ALONG)) == beyond
+    apex = heart.data.copy()
+    apex[:, 7] = np.roll(apex[:, 7], 12, axis=-1)
+    assert slices_beyond_base(Labels(apex, ALONG)) == (), "an apex may lie aside"
 
 
 def test_no_more_than_a_third_is_given_up():

@@ -176,6 +176,18 @@ def test_how_far_the_ventricles_may_lie_apart_is_a_length():
     assert apart == [16, 10, 5]
 
 
+def test_what_hangs_on_the_cavity_by_a_neck_is_cut_off():
+    yy, xx = np.mgrid[:64, :96]
+    ventricle, tract = np.hypot(yy - 32, xx - 30) < 16, np.hypot(yy - 32, xx - 62) < 11
+    neck = (np.abs(yy - 32) < 3) & (xx > 30) & (xx < 62)
+    labels = np.zeros((1, 2, 64, 96), np.uint8)
+    labels[0, 0][ventricle | neck | tract] = 1
+    labels[0, 1][ventricle | (np.hypot(yy - 32, xx - 42) < 12)] = 1  # a bulge has no neck
+    heart = one_heart(labels)
+    assert (heart[0, 0][ventricle] == 1).all() and not (heart[0, 0][tract] == 1).any()
+    np.testing.assert_array_equal(heart[0, 1], labels[0, 1])
+
+
 def test_a_slice_that_never_shows_the_cavity_has_no_wall():
     labels = np.zeros((2, 3, 24, 24), np.uint8)
     labels[..., 4:20, 4:20] = 2
