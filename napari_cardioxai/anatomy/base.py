@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_cardioxai.anatomy.centres import centres
 from napari_cardioxai.anatomy.edges import cavity_edges
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.volumes import LV, MYO
@@ -96,14 +97,14 @@ def slices_beyond_base(labels: Labels) -> tuple[int, ...]:
     tells_by_motion = areas.shape[1] >= _FEWEST_FRAMES and cycle.std() > 0
     tells_by_wall = bool((labels.data == MYO).any())
     edges = cavity_edges(labels.data)
-    centres = _centres(labels.data == LV, areas.T)
+    centre = centres(labels.data == LV)
     radius = float(np.sqrt(mean[widest] / np.pi))
     towards_base = bearing[bearing < widest][::-1] if base_first else bearing[bearing > widest]
     for k, z in enumerate(towards_base):
         is_bare = tells_by_wall and _share_of_wall(edges[..., z]) < _LEAST_WALL
         is_still = tells_by_motion and _share_of_motion(areas[z], cycle) < _LEAST_SHARE
         below = towards_base[k - 1] if k else widest
-        is_aside = _distance(centres[:, z], centres[:, below]) > _FARTHEST_ASIDE * radius
+        is_aside = _distance(centre[:, z], centre[:, below]) > _FARTHEST_ASIDE * radius
         if is_bare or is_still or is_aside:
             beyond = towards_base[k:]
             is_plausible = len(beyond) <= _LARGEST_SHARE * len(bearing)
@@ -118,13 +119,6 @@ def without_slices(labels: Labels, slices: tuple[int, ...]) -> Labels:
     data = labels.data.copy()
     data[:, list(slices)] = 0
     return replace(labels, data=data)
-
-
-def _centres(cavity: NDArray[np.bool_], areas: NDArray) -> NDArray[np.float64]:
-    """Mean row and column of the cavity in each picture, (t, z, 2); NaN where there is none."""
-    rows, columns = (np.arange(n) for n in cavity.shape[2:])
-    sums = np.stack([cavity.sum(3) @ rows, cavity.sum(2) @ columns], -1)
-    return np.where(areas[..., None] > 0, sums / np.maximum(areas, 1)[..., None], np.nan)
 
 
 def _distance(one: NDArray, other: NDArray) -> float:

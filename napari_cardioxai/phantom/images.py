@@ -366,6 +366,12 @@ class _Part:
         angle = np.deg2rad(self.painter.grid.septum_deg - direction_deg)
         return (np.cos(angle) * self.right - np.sin(angle) * self.down).astype(np.float32)
 
+    def _around(self, angle_deg: float, distance_mm: float) -> tuple[np.ndarray, np.ndarray]:
+        """Offsets (down, right) in mm from the point at the heart's θ and this far from the axis."""
+        angle = np.deg2rad(self.painter.grid.septum_deg - angle_deg)
+        right = self.right - np.float32(distance_mm * np.cos(angle))
+        return self.down + np.float32(distance_mm * np.sin(angle)), right
+
     def _in_fat(self, walls: Surfaces, frame: int, before: np.ndarray) -> np.ndarray:
         """Pericardial fat round the heart; lung takes the place that the fat leaves."""
         now, rest = ((walls.rv_mm[k] + self._right_wall(walls, k)).mean(axis=0) for k in (frame, 0))
@@ -465,21 +471,21 @@ class _Part:
         atrium = right - np.clip(0.35 * (above - rise), 1, 12)
         if walls.outflow_mm.any():
             way = np.take(angle_table(walls.outflow_mm[None])[0], self.step)
-            between = (way > 0.3 * walls.outflow_mm.max()) & (way < 0.7 * walls.outflow_mm.max())
+            part = way / walls.outflow_mm.max()
+            ridge = (
+                (part > 0.3) & (part < 0.7) & (above > rise)
+            )  # muscle between the ways in and out
+            right = np.where(ridge, np.float32(-1), right)
+            # Above its valve the pulmonary artery goes on.
+            atrium = np.where(way > 0, right, atrium)
             rise = rise + way
-            right = np.where(between & (above > rise - way), np.float32(-1), right)
-            atrium = np.where(
-                way > 0, right, atrium
-            )  # above its valve the pulmonary artery goes on
         ventricular = rise > above
         return np.where(ventricular, right, atrium), np.where(ventricular, mixed, blood)
 
     def _aortic_wall(self, epi_mm: np.ndarray, outflow: Outflow) -> np.ndarray:
         """Depth outside the wall of the aorta's root, which stands between the left atrium and the outflow tract."""
         size = float(np.median(epi_mm))
-        towards = np.deg2rad(self.painter.grid.septum_deg - (outflow.angle_deg - AORTA_BEHIND_DEG))
-        right = self.right - np.float32(AORTA_AWAY * size * np.cos(towards))
-        down = self.down + np.float32(AORTA_AWAY * size * np.sin(towards))
+        down, right = self._around(outflow.angle_deg - AORTA_BEHIND_DEG, AORTA_AWAY * size)
         wall: np.ndarray = np.abs(np.hypot(down, right) - AORTA_RADIUS * size) - AORTIC_WALL_MM / 2
         return wall
 
@@ -510,9 +516,7 @@ class _Part:
         angle_deg, distance, radius = papillary_disc(
             self.painter.beat, papillary, frame=frame, level=level, endo=endo
         )
-        direction = np.deg2rad(self.painter.grid.septum_deg - angle_deg)
-        right = self.right - np.float32(distance * np.cos(direction))
-        down = self.down + np.float32(distance * np.sin(direction))
+        down, right = self._around(angle_deg, distance)
         rows, columns = (np.flatnonzero(np.abs(d.ravel()) < radius + 1) for d in (down, right))
         if not len(rows) or not len(columns):
             return

@@ -314,7 +314,7 @@ def _label_slice(walls: Surfaces, index: int, part: _Window, cut: Cut) -> np.nda
         above_right = walls.above_tricuspid_mm[frame, index] > right
         if above_right.any():
             # The way out and the way in are seen as two cavities.
-            for way in (~outflow, outflow) if outflow.any() else (True,):
+            for way in (~outflow, outflow):
                 value[cut((value == RV) & way, above_right)] = 0
     return values
 

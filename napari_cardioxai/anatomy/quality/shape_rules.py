@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from napari_cardioxai.anatomy.centres import centres
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES
 from napari_cardioxai.anatomy.quality.facts import PRESENT_PIXELS, Facts, NotApplicableError
 from napari_cardioxai.anatomy.quality.findings import Severity
@@ -141,8 +142,8 @@ def displaced(facts: Facts) -> list[Reading]:
     """Distance between the centres of the LV cavity and of cavity with muscle, in epicardial radii."""
     facts.need(LV, MYO)
     cavity = facts.data == LV
-    centre = _centres(cavity, facts.pixel_mm)
-    whole = _centres(cavity | (facts.data == MYO), facts.pixel_mm)
+    centre = centres(cavity, facts.pixel_mm)
+    whole = centres(cavity | (facts.data == MYO), facts.pixel_mm)
     dy, dx = facts.pixel_mm
     radius = np.sqrt((facts.pixels[LV] + facts.pixels[MYO]) * dy * dx / np.pi)
     # A valve plane cuts off one side of cavity and muscle, which moves their centres apart too.
@@ -158,14 +159,3 @@ def displaced(facts: Facts) -> list[Reading]:
         )
         readings.append(Reading(distance, text, distance <= DISPLACEMENT, z, t, MYO))
     return readings
-
-
-def _centres(mask: np.ndarray, pixel_mm: tuple[float, float]) -> np.ndarray:
-    """Centroid (y, x) of each slice, mask shape (t, z, h, w) to shape (t, z, 2); NaN if empty."""
-    rows = np.count_nonzero(mask, axis=3)
-    columns = np.count_nonzero(mask, axis=2)
-    total = rows.sum(axis=2)
-    with np.errstate(invalid="ignore"):
-        y = rows @ np.arange(rows.shape[2]) / total * pixel_mm[0]
-        x = columns @ np.arange(columns.shape[2]) / total * pixel_mm[1]
-    return np.stack([y, x], axis=-1)
