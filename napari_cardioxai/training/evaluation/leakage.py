@@ -104,7 +104,7 @@ def concept_leakage(
     patients
         As for `folds.stratified_folds`.
     on_progress
-        Called before every concept.
+        Called for every concept and part; may raise `Cancelled`.
 
     Raises
     ------
@@ -133,7 +133,6 @@ def concept_leakage(
     rng = np.random.default_rng(seed)
     found = []
     for number, (name, values) in enumerate(concepts.items()):
-        on_progress(number, len(concepts), f"concept leakage: {name}")
         known, truth = _known(name, values, len(units))
         owners = None if patients is None else [patients[k] for k in known]
         parts = {
@@ -144,11 +143,13 @@ def concept_leakage(
         }
         held_out = _held_out(truth, owners, folds, seed)
         shuffled = [_permuted_within(held_out, truth, rng) for _ in range(permutations)]
-        readouts = {
-            part: _readout(units[known][:, :, chosen], truth, held_out, shuffled, components)
-            for part, chosen in parts.items()
-            if chosen.any()
-        }
+        readouts = {}
+        for step, (part, chosen) in enumerate(parts.items()):
+            done = number * len(parts) + step
+            on_progress(done, len(concepts) * len(parts), f"where {name} can be read")
+            if chosen.any():
+                here = units[known][:, :, chosen]
+                readouts[part] = _readout(here, truth, held_out, shuffled, components)
         found.append(
             ConceptLeakage(
                 concept=name,
@@ -160,7 +161,7 @@ def concept_leakage(
                 every=readouts["every"],
             )
         )
-    on_progress(len(concepts), len(concepts), "concept leakage")
+    on_progress(len(concepts), len(concepts), "where concepts can be read")
     return found
 
 
