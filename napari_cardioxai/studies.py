@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cardioxai.anatomy.base import slices_beyond_base, without_slices
+from napari_cardioxai.anatomy.base import beyond_base, without_pictures
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import Measurements, measure
 from napari_cardioxai.anatomy.quality import Override, QualityReport, check
@@ -116,13 +116,9 @@ def segment(
         frame_times_ms=scan.frame_times_ms,
         cycle_ms=scan.cycle_ms,
     )
-    beyond = slices_beyond_base(whole)
-    labels = without_slices(whole, beyond)
-    if beyond:
-        notes.append(
-            "Left unlabelled beyond the base, because the cavity there has no wall, lies aside or "
-            f"does not follow the ventricle's cycle: slice {' and '.join(str(z + 1) for z in beyond)}."
-        )
+    beyond = beyond_base(whole)
+    labels = without_pictures(whole, beyond)
+    notes += _said_of_the_base(beyond)
     opinion = None
     if labels.data.any():
         opinion = segmenter.opinion(
@@ -135,6 +131,24 @@ def segment(
         notes.append(opinion.note)
     seconds = time.perf_counter() - started
     return SegmentationResult(labels, str(model), segmenter.device, seconds, tuple(notes), opinion)
+
+
+def _said_of_the_base(beyond: np.ndarray) -> list[str]:
+    """What was left unlabelled beyond the base, (t, z), as sentences."""
+    said = []
+    if whole := np.flatnonzero(beyond.all(0)).tolist():
+        said.append(
+            "Left unlabelled beyond the base, because the cavity there has no wall, lies aside or "
+            f"does not follow the ventricle's cycle: slice {' and '.join(str(z + 1) for z in whole)}."
+        )
+    frames = beyond.sum(0)
+    if passed := np.flatnonzero((frames > 0) & (frames < len(beyond))).tolist():
+        slices = " and ".join(f"{z + 1} in {frames[z]} of {len(beyond)} frames" for z in passed)
+        said.append(
+            "Left unlabelled around end-systole, because the wall opens there as the valve plane "
+            f"descends: slice {slices}."
+        )
+    return said
 
 
 def _fullest_and_emptiest(labels: np.ndarray) -> list[int]:

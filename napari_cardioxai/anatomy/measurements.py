@@ -11,6 +11,7 @@ from napari_cardioxai.anatomy.dyssynchrony import dyssynchrony_index, regional_v
 from napari_cardioxai.anatomy.labels import STRUCTURE_NAMES, Labels
 from napari_cardioxai.anatomy.rates import Rates, filling_rates, why_truncated
 from napari_cardioxai.anatomy.segments import AHA_NAMES
+from napari_cardioxai.anatomy.steps import without_steps
 from napari_cardioxai.anatomy.volumes import (
     LV,
     MYO,
@@ -18,6 +19,7 @@ from napari_cardioxai.anatomy.volumes import (
     EjectionFraction,
     ejection_fraction,
     frame_volume_ml,
+    slice_curves_ml,
     volume_curve_ml,
 )
 from napari_cardioxai.anatomy.walls import (
@@ -352,17 +354,19 @@ def measure_volumes(
         # A fraction has no unit: counting voxels is enough for it.
         sized = replace(labels, geometry=replace(labels.geometry, spacing_mm=(1.0, 1.0, 1.0)))
         notes.append("The pixel size is unknown, so there are no volumes, only the fraction.")
-    curve = volume_curve_ml(sized, LV)
+    slices = slice_curves_ml(sized, LV)
+    curve = slices.sum(1)
     if not curve.any():
         raise MeasurementError("No voxel is labelled as LV cavity (value 1); there is no volume.")
     if len(curve) == 1:
         notes.append("There is one frame only: its volume, but no ejection fraction.")
     lv, said = _ejection(curve, LV)
-    rv_curve = volume_curve_ml(sized, RV)
+    rv_slices = slice_curves_ml(sized, RV)
+    rv_curve = rv_slices.sum(1)
     rv, rv_said = _ejection(rv_curve, RV)
     cycle_ms, cycle_said = _cycle_ms(labels)
-    lv_rates, lv_rates_said = _rates(curve, lv, labels, "")
-    rv_rates, rv_rates_said = _rates(rv_curve, rv, labels, "rv_")
+    lv_rates, lv_rates_said = _rates(slices, lv, labels, "")
+    rv_rates, rv_rates_said = _rates(rv_slices, rv, labels, "rv_")
     rates_said = dict.fromkeys([*lv_rates_said, *rv_rates_said])
     notes += [*said, *rv_said, *cycle_said, *_closing_note(curve), *rates_said]
     times = labels.frame_times_ms
@@ -433,12 +437,15 @@ def _indexed(measured: Measurements, bsa_m2: float | None) -> Measurements:
 
 
 def _rates(
-    curve: np.ndarray, found: EjectionFraction | None, labels: Labels, prefix: str
+    slices_ml: np.ndarray, found: EjectionFraction | None, labels: Labels, prefix: str
 ) -> tuple[dict[str, Any], list[str]]:
     """Attributes of the rates of one ventricle, and what must be said about them."""
     if found is None:
         return {}, []
+    curve, steps_said = without_steps(slices_ml)
     rates = filling_rates(curve, labels.frame_times_ms, cycle_ms=labels.cycle_ms)
+    if steps_said and rates.curve is not None:
+        rates = replace(rates, note=" ".join(filter(None, (steps_said, rates.note))))
     values: dict[str, Any] = {prefix + key: getattr(rates, key) for key in RATES}
     values[f"{prefix}rate_note"] = _rate_note(rates)
     values["rv_rates" if prefix else "lv_rates"] = rates

@@ -46,7 +46,8 @@ class RateCurve:
         Time on the axis of the frames, shape (n,), from the first frame on;
         of a truncated cycle only where the derivative is trusted.
     volume_ml
-        Volume in mL through the measured frames, shape (n,).
+        Volume in mL that the rates follow, shape (n,): through the measured
+        frames, but without the steps of slices that come and go whole.
     rate_ml_s
         Smoothed derivative in mL/s, shape (n,).
     """

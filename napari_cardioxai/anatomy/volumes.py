@@ -46,9 +46,19 @@ def volume_curve_ml(labels: Labels, structure: int = LV) -> np.ndarray:
     MeasurementError
         When the pixel size is unknown.
     """
-    return voxel_counts(labels.data, structure) @ _slice_voxel_ml(
-        labels.geometry, labels.data.shape[1]
-    )
+    return slice_curves_ml(labels, structure).sum(1)
+
+
+def slice_curves_ml(labels: Labels, structure: int = LV) -> np.ndarray:
+    """Volume of one structure in every slice of every frame, shape (t, z), in mL.
+
+    Raises
+    ------
+    MeasurementError
+        When the pixel size is unknown.
+    """
+    counts = voxel_counts(labels.data, structure)
+    return counts * _slice_voxel_ml(labels.geometry, labels.data.shape[1])
 
 
 def frame_volume_ml(frame: np.ndarray, geometry: Geometry, structure: int = LV) -> float:

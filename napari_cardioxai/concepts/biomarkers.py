@@ -19,7 +19,15 @@ from numpy.typing import NDArray
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import MYOCARDIAL_DENSITY_G_PER_ML
 from napari_cardioxai.anatomy.rates import filling_rates
-from napari_cardioxai.anatomy.volumes import LV, MYO, RV, ejection_fraction, volume_curve_ml
+from napari_cardioxai.anatomy.steps import without_steps
+from napari_cardioxai.anatomy.volumes import (
+    LV,
+    MYO,
+    RV,
+    ejection_fraction,
+    slice_curves_ml,
+    volume_curve_ml,
+)
 from napari_cardioxai.anatomy.walls import (
     thickening_percent,
     thickening_variance,
@@ -152,13 +160,13 @@ def measure_segments(labels: Labels) -> tuple[dict[str, float], NDArray[np.float
     """
     found = dict.fromkeys(BIOMARKERS, float("nan"))
     segments = np.full(SEGMENTS, np.nan)
-    curve = volume_curve_ml(labels, LV)
+    slices_ml = slice_curves_ml(labels, LV)
     try:
-        ejected = ejection_fraction(curve)
+        ejected = ejection_fraction(slices_ml.sum(1))
     except MeasurementError:
         return found, segments
     found |= {"ef_percent": ejected.percent, "edv_ml": ejected.edv_ml}
-    rates = filling_rates(curve, labels.frame_times_ms, cycle_ms=labels.cycle_ms)
+    rates = filling_rates(without_steps(slices_ml)[0], labels.frame_times_ms, cycle_ms=labels.cycle_ms)
     for key in ("per_edv_s", "pfr_edv_s", "pafr_edv_s"):
         found[key] = _number(getattr(rates, key))
     muscle = replace(labels, data=labels.data[ejected.ed_frame : ejected.ed_frame + 1])

@@ -1,11 +1,18 @@
 import numpy as np
 import pytest
 
-from napari_cardioxai.anatomy.base import is_base_first, slices_beyond_base, without_slices
+from napari_cardioxai.anatomy.base import beyond_base, is_base_first, without_pictures
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.scans.geometry import Geometry
 
 ALONG = Geometry((8.0, 1.0, 1.0), np.diag([-1.0, 1.0, -8.0, 1.0]))  # slices go to the feet
+
+
+def oblique(sign):
+    """Slices from base to apex (1) or from apex to base (-1)."""
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    affine[:3, 2] = sign * 8 * np.array([-1.0, 1.0, -1.0]) / np.sqrt(3)
+    return Geometry((8.0, 1.0, 1.0), affine)
 
 
 def a_heart(atrium=(), frames=16, order=1):
@@ -31,6 +38,31 @@ def a_walled_heart(shares):
         data[0, z, 23 - half : 27 + half, 23 - half : round(23 - half + share * (4 + 2 * half))] = 2
         data[0, z, 25 - half : 25 + half, 25 - half : 25 + half] = 1
     return Labels(data, ALONG)
+
+
+def a_heart_whose_valve_descends(walls, frames=20):
+    """Equal squares in twelve slices; `walls` (t,) is the part of a wall round the first one."""
+    data = np.zeros((frames, 12, 40, 40), np.uint8)
+    data[:, :, 8:32, 8:32] = 2
+    for t in range(frames):
+        half = round(9 + 2 * np.cos(2 * np.pi * t / frames))
+        data[t, :, 20 - half : 20 + half, 20 - half : 20 + half] = 1
+        open_from = 8 + round(24 * walls[t])
+        data[t, 0, :, open_from:][data[t, 0, :, open_from:] == 2] = 0
+    return Labels(data, oblique(1))
+
+
+def slices_beyond_base(labels):
+    """Slices that are beyond the base in every frame; no slice may be so in some frames only."""
+    beyond = beyond_base(labels)
+    assert (beyond == beyond.all(0)).all()
+    return tuple(np.flatnonzero(beyond.all(0)).tolist())
+
+
+def without_slices(labels, slices):
+    beyond = np.zeros(labels.data.shape[:2], bool)
+    beyond[:, list(slices)] = True
+    return without_pictures(labels, beyond)
 
 
 def test_a_ventricle_that_moves_as_one_is_kept_whole():
@@ -76,6 +108,52 @@ def test_no_more_than_a_third_is_given_up():
     five_slices = without_slices(a_heart(atrium=(0, 1)), (5, 6, 7))
     assert slices_beyond_base(five_slices) == ()
     assert slices_beyond_base(a_heart(atrium=(0, 1))) == (0, 1)
+
+
+def test_where_the_wall_opens_around_end_systole_the_valve_has_passed():
+    walls = np.ones(20)
+    walls[7:13] = 0.0  # end-systole is frame 10
+    beyond = beyond_base(a_heart_whose_valve_descends(walls))
+    np.testing.assert_array_equal(np.flatnonzero(beyond[:, 0]), np.arange(7, 13))
+    assert not beyond[:, 1:].any()
+
+
+def test_one_frame_that_disagrees_does_not_break_the_stretch():
+    walls = np.ones(20)
+    walls[[7, 8, 10, 11, 12]] = 0.0
+    beyond = beyond_base(a_heart_whose_valve_descends(walls))
+    np.testing.assert_array_equal(np.flatnonzero(beyond[:, 0]), np.arange(7, 13))
+
+
+@pytest.mark.parametrize(
+    ("open_frames", "why"),
+    [
+        ([9], "one open frame is as many as the closed one that end-systole lies in"),
+        ([0, 1, 2, 18, 19], "a wall that opens at end-diastole is no valve"),
+        (range(20), "a wall that is always open tells nothing of the valve"),
+    ],
+)
+def test_what_is_not_around_end_systole_stays(open_frames, why):
+    walls = np.ones(20)
+    walls[list(open_frames)] = 0.4
+    assert not beyond_base(a_heart_whose_valve_descends(walls)).any(), why
+
+
+def test_what_lies_beyond_a_passed_slice_goes_with_it():
+    walls = np.ones(20)
+    walls[7:13] = 0.0
+    data = a_heart_whose_valve_descends(walls).data
+    second = np.concatenate([data[:, 1:2], data[:, :1], data[:, 2:]], axis=1)
+    beyond = beyond_base(Labels(second, oblique(1)))
+    np.testing.assert_array_equal(np.flatnonzero(beyond[:, 1]), np.arange(7, 13))
+    np.testing.assert_array_equal(beyond[:, 0], beyond[:, 1])
+
+
+def test_the_valve_passes_the_last_slice_where_the_stack_runs_the_other_way():
+    walls = np.ones(20)
+    walls[7:13] = 0.0
+    turned = Labels(a_heart_whose_valve_descends(walls).data[:, ::-1], oblique(-1))
+    np.testing.assert_array_equal(np.flatnonzero(beyond_base(turned)[:, -1]), np.arange(7, 13))
 
 
 @pytest.mark.parametrize(("step", "first"), [((-1, 1, -1), True), ((1, -1, 1), False)])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_cardioxai.anatomy.agreement import dice
-from napari_cardioxai.anatomy.base import slices_beyond_base, without_slices
+from napari_cardioxai.anatomy.base import beyond_base, without_pictures
 from napari_cardioxai.anatomy.labels import Labels
 from napari_cardioxai.anatomy.measurements import measure
 from napari_cardioxai.anatomy.volumes import LV, MYO, RV
@@ -237,7 +237,7 @@ def _accuracy(
         data = label(subject)
         labels = Labels(data, subject.grid.geometry, subject.times_ms, _cycle_ms(subject))
         if judged is not None:
-            labels = without_slices(labels, slices_beyond_base(labels))
+            labels = without_pictures(labels, beyond_base(labels))
             truth = _as_readers_draw(subject)
             for name, structure in judged.items():
                 overlaps[name].append(dice(labels.data == structure, truth == structure))
