@@ -13,10 +13,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_cardioxai.anatomy.volumes import LV, MYO, RV
 from napari_cardioxai.bundles.bundle import find_bundle, load_network
 from napari_cardioxai.bundles.card import SegmenterCard
 from napari_cardioxai.bundles.devices import resolve_device
+from napari_cardioxai.bundles.one_heart import one_heart
 from napari_cardioxai.bundles.opinion import SecondOpinion
 from napari_cardioxai.cohorts.region import heart_centre, square_around
 from napari_cardioxai.cohorts.slices import PIXEL_MM, normalise
@@ -31,7 +31,6 @@ Flips = tuple[int, ...]
 _RESAMPLE_BEYOND = 0.03
 _REACH = 0.2  # of the region: how far the heart lies from where it is expected, one sigma
 _APART_MM = 11.0  # of the ventricles: at the base fat and the aorta's root come between them
-_NECK = 0.4  # of the radius of a circle of the same area
 _LARGEST_USUAL_SIDE = 384
 _AS_IT_IS: Flips = ()
 _HALF_TURN: Flips = (2, 3)
@@ -183,6 +182,7 @@ class Segmenter:
             labels[:, z, rows, columns] = _steadied(np.concatenate(parts)).argmax(1)
         return one_heart(
             self._structures()[labels],
+            intensities=data,
             centre=looked_at.centre,
             reach=looked_at.reach,
             apart=looked_at.apart,
@@ -317,90 +317,3 @@ def _working_size(shape: tuple[int, int], zoom: tuple[float, float]) -> tuple[in
     if all(abs(factor - 1) <= _RESAMPLE_BEYOND for factor in zoom):
         return shape
     return max(1, round(shape[0] * zoom[0])), max(1, round(shape[1] * zoom[1]))
-
-
-def one_heart(
-    labels: NDArray[np.uint8],
-    *,
-    centre: tuple[float, float] | None = None,
-    reach: float = np.inf,
-    apart: int = 8,
-) -> NDArray[np.uint8]:
-    """Keep of each structure the one body that lives through slices and frames.
-
-    The largest component in four dimensions (face neighbours in time, slice
-    and plane), its largest part in each picture, holes filled. A slice that
-    never shows the LV cavity has no wall either: nobody draws one round nothing.
-    A right ventricle that stands alone in a picture with a left one is none.
-
-    Parameters
-    ----------
-    labels
-        Structure labels, shape (t, z, y, x).
-    centre, reach
-        Row and column where the heart is expected, and the standard deviation
-        in pixels of a Gaussian around it by which voxels count. Without them
-        all count alike.
-    apart
-        How many pixels may lie between the RV and the left ventricle.
-    """
-    weight = np.ones(labels.shape[2:])
-    if centre is not None:
-        yy, xx = np.ogrid[: labels.shape[2], : labels.shape[3]]
-        weight = np.exp(-((yy - centre[0]) ** 2 + (xx - centre[1]) ** 2) / (2 * reach**2))
-    kept = np.zeros_like(labels)
-    for value in np.unique(labels[labels > 0]):
-        mask = labels == value
-        box = tuple(slice(w.min(), w.max() + 1) for w in np.nonzero(mask))
-        body = np.zeros(labels.shape, bool)
-        body[box] = _heaviest_part(mask[box], weight[box[2:]])
-        if value == MYO and (kept == LV).any():
-            body &= (kept == LV).any((0, 2, 3))[:, None, None]
-        for t, z in zip(*np.nonzero(body.any((2, 3))), strict=True):
-            picture = ndimage.binary_fill_holes(_heaviest_part(body[t, z], weight))
-            if value == LV:
-                picture = _without_appendages(picture, weight)
-            if value == RV and not _near(picture, kept[t, z] > 0, apart):
-                continue
-            free = (labels[t, z] == value) | (labels[t, z] == 0) | (value == LV)
-            kept[t, z][picture & free & (kept[t, z] == 0)] = value
-    return kept
-
-
-def _near(first: NDArray[np.bool_], second: NDArray[np.bool_], apart: int) -> bool:
-    """Whether two masks lie within `apart` pixels of each other; true where there is no second."""
-    if not second.any():
-        return True
-    here = ndimage.find_objects((first | second).view(np.uint8))[0]
-    return bool(ndimage.distance_transform_edt(~first[here])[second[here]].min() <= apart)
-
-
-def _without_appendages(cavity: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:
-    """A cavity without what hangs on it by a neck, as the outflow tract does at the base.
-
-    An erosion by `_NECK` of the radius of a circle of its area parts what lies
-    on the two sides of a neck; a round cavity comes through whole.
-    """
-    here = ndimage.find_objects(cavity.view(np.uint8))[0]
-    depth = ndimage.distance_transform_edt(np.pad(cavity[here], 1))[1:-1, 1:-1]
-    cores, count = ndimage.label(depth > _NECK * np.sqrt(cavity.sum() / np.pi))
-    if count < 2:
-        return cavity
-    sums = np.bincount(cores.ravel(), weight[here].ravel())
-    sums[0] = 0
-    nearest = ndimage.distance_transform_edt(
-        cores == 0, return_distances=False, return_indices=True
-    )
-    whole = np.zeros_like(cavity)
-    whole[here] = cavity[here] & (cores[tuple(nearest)] == sums.argmax())
-    return whole
-
-
-def _heaviest_part(mask: NDArray[np.bool_], weight: NDArray) -> NDArray[np.bool_]:
-    """The connected component with the largest sum of weights."""
-    parts, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    sums = np.bincount(parts.ravel(), np.broadcast_to(weight, mask.shape).ravel())
-    sums[0] = 0
-    return parts == sums.argmax()

@@ -166,7 +166,9 @@ def measure_segments(labels: Labels) -> tuple[dict[str, float], NDArray[np.float
     except MeasurementError:
         return found, segments
     found |= {"ef_percent": ejected.percent, "edv_ml": ejected.edv_ml}
-    rates = filling_rates(without_steps(slices_ml)[0], labels.frame_times_ms, cycle_ms=labels.cycle_ms)
+    rates = filling_rates(
+        without_steps(slices_ml)[0], labels.frame_times_ms, cycle_ms=labels.cycle_ms
+    )
     for key in ("per_edv_s", "pfr_edv_s", "pafr_edv_s"):
         found[key] = _number(getattr(rates, key))
     muscle = replace(labels, data=labels.data[ejected.ed_frame : ejected.ed_frame + 1])

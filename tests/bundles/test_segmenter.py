@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from napari_cardioxai.bundles.segmenter import Segmenter, one_heart
+from napari_cardioxai.bundles.segmenter import Segmenter
 from napari_cardioxai.progress import Cancelled
 from tests.bundles.test_bundle import a_card
 
@@ -109,44 +109,6 @@ def test_short_memory_halves_the_batch_and_says_so():
     assert any("batches of" in note for note in segmenter.notes)
 
 
-def test_one_heart_keeps_the_body_that_lives_on_and_fills_its_holes():
-    labels = np.zeros((4, 3, 20, 20), np.uint8)
-    labels[:, :, 5:12, 5:12] = 1
-    labels[:, :, 8, 8] = 0  # a hole in every picture
-    labels[1, 2, 15:19, 15:19] = 1  # a patch that no other frame or slice knows
-    labels[:, 0, 5, 14] = 1  # a speck beside the heart, not touching it
-    kept = one_heart(labels)
-    expected = np.zeros_like(labels)
-    expected[:, :, 5:12, 5:12] = 1
-    np.testing.assert_array_equal(kept, expected)
-
-
-def test_a_larger_patch_far_from_the_expected_place_does_not_win():
-    labels = np.zeros((1, 1, 60, 60), np.uint8)
-    labels[..., 28:34, 28:34] = 1
-    labels[..., 0:10, 50:60] = 1
-    assert one_heart(labels)[0, 0, 5, 55] == 1
-    kept = one_heart(labels, centre=(30.0, 30.0), reach=12.0)
-    assert kept[0, 0, 30, 30] == 1 and kept[0, 0, 5, 55] == 0
-
-
-def test_filling_a_hole_leaves_another_structure_alone():
-    labels = np.zeros((1, 1, 20, 20), np.uint8)
-    labels[..., 3:15, 3:15] = 2
-    labels[..., 6:12, 6:12] = 1
-    np.testing.assert_array_equal(one_heart(labels), labels)
-
-
-def test_a_papillary_muscle_inside_the_cavity_becomes_cavity():
-    labels = np.zeros((1, 1, 24, 24), np.uint8)
-    labels[..., 3:21, 3:21] = 2
-    labels[..., 6:18, 6:18] = 1
-    labels[..., 10:13, 10:13] = 2
-    heart = one_heart(labels)
-    assert (heart[..., 6:18, 6:18] == 1).all()
-    assert (heart == 2).sum() == 18 * 18 - 12 * 12
-
-
 def test_a_border_that_flickers_for_one_frame_is_steadied():
     """Blood at 0.55 in frame 3 only just loses against 0.5 elsewhere-bright neighbours."""
     cine = np.zeros((8, 1, 64, 64), np.float32)
@@ -156,43 +118,8 @@ def test_a_border_that_flickers_for_one_frame_is_steadied():
     assert (labels[:, 0, 20:40, 20:40] == 1).all()
 
 
-def test_a_right_ventricle_that_stands_alone_is_none():
-    labels = np.zeros((1, 2, 32, 32), np.uint8)
-    labels[..., 8:16, 8:16] = 2
-    labels[..., 10:14, 10:14] = 1
-    labels[0, 0, 8:16, 17:22] = 3  # one pixel from the wall
-    labels[0, 1, 8:16, 21:27] = 3  # five pixels lie between; one body with the slice below
-    heart = one_heart(labels, apart=6)
-    assert (heart[0, 0] == 3).sum() == 8 * 5
-    assert (heart[0, 1] == 3).sum() == 8 * 6, "at the base the aorta's root comes between them"
-    heart = one_heart(labels, apart=5)
-    assert (heart[0, 0] == 3).any() and not (heart[0, 1] == 3).any()
-
-
 def test_how_far_the_ventricles_may_lie_apart_is_a_length():
     segmenter = a_segmenter()
     cine = a_cine(t=2, z=1)
     apart = [segmenter.view(cine, spacing_mm=(8.0, p, p)).apart for p in (0.7, 1.1, 2.2)]
     assert apart == [16, 10, 5]
-
-
-def test_what_hangs_on_the_cavity_by_a_neck_is_cut_off():
-    yy, xx = np.mgrid[:64, :96]
-    ventricle, tract = np.hypot(yy - 32, xx - 30) < 16, np.hypot(yy - 32, xx - 62) < 11
-    neck = (np.abs(yy - 32) < 3) & (xx > 30) & (xx < 62)
-    labels = np.zeros((1, 2, 64, 96), np.uint8)
-    labels[0, 0][ventricle | neck | tract] = 1
-    labels[0, 1][ventricle | (np.hypot(yy - 32, xx - 42) < 12)] = 1  # a bulge has no neck
-    heart = one_heart(labels)
-    assert (heart[0, 0][ventricle] == 1).all() and not (heart[0, 0][tract] == 1).any()
-    np.testing.assert_array_equal(heart[0, 1], labels[0, 1])
-
-
-def test_a_slice_that_never_shows_the_cavity_has_no_wall():
-    labels = np.zeros((2, 3, 24, 24), np.uint8)
-    labels[..., 4:20, 4:20] = 2
-    labels[0, 0, 8:16, 8:16] = 1  # the base: cavity at end-diastole only
-    labels[:, 1, 8:16, 8:16] = 1
-    heart = one_heart(labels)
-    assert (heart[:, 0] == 2).any((1, 2)).all(), "one frame with a cavity is enough"
-    assert not heart[:, 2].any()
