@@ -154,3 +154,27 @@ def test_of_several_parts_only_those_at_the_heart_are_right_ventricle():
     labels[0, 1][(far | bridge) & (labels[0, 1] == 0)] = 3  # one body with the slice below
     heart = one_heart(labels, apart=8)
     np.testing.assert_array_equal(heart[0, 0] == 3, a_ventricle()[0, 0] == 3)
+
+
+def test_the_wall_of_the_right_ventricle_is_none_of_the_left():
+    labels = a_ventricle()
+    picture = labels[0, 0]
+    picture[(np.abs(YY - 30) < 15) & (XX > 7) & (XX < 28) & (picture == 0)] = 2
+    heart = one_heart(labels)
+    np.testing.assert_array_equal(heart == 3, a_ventricle() == 3)
+    assert not (heart[0, 0, :, :12] == 2).any()
+    assert ((heart == 2) & (a_ventricle() == 2)).sum() == (a_ventricle() == 2).sum()
+
+
+def test_a_tail_of_the_wall_goes_and_a_thick_septum_stays():
+    labels = a_ventricle()
+    picture = labels[0, 0]
+    tail = (YY > 44) & (YY < 64) & (np.abs(XX - 44) < 3)
+    picture[tail] = 2
+    septum = (np.abs(YY - 30) < 10) & (XX > 12) & (XX < 33)
+    picture[septum] = 2
+    picture[(np.abs(YY - 30) < 10) & (XX > 3) & (XX <= 12)] = 3
+    heart = one_heart(labels)[0, 0]
+    assert (heart[septum] == 2).all(), "it touches the right ventricle"
+    assert not (heart[58:] == 2).any(), "its border lies 7 to 8 pixels from the cavity in row 40"
+    assert (heart[:50] == 2).sum() == (labels[0, 0, :50] == 2).sum()
