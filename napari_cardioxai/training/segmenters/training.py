@@ -154,7 +154,14 @@ RECIPES: dict[str, dict[str, Any]] = {
         "decay_steps": 307,
     },
     # The left ventricle alone, from real pictures alone.
-    "lv-unet": {},
+    "lv-unet": {
+        "augmentation": 0.8,
+        "turned": 0.3,
+        "bend": 4.0,
+        "epochs": 100,
+        "decay_steps": 400,
+        "ema_decay": 0.998,
+    },
     "lv-fcn": _COARSE_STRIDE
     | {
         "network": "lv-fcn",
