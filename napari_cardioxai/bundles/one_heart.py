@@ -91,12 +91,13 @@ def _one_heart(
     for t, z in _pictures(body):
         wall = ndimage.binary_fill_holes(_parts(body[t, z], weight))
         wall &= np.isin(labels[t, z], (0, MYO)) & ~is_lv[t, z]
-        if right[t, z].any() and is_lv[t, z].any():
-            wall &= ~_behind(right[t, z], is_lv[t, z])
-        if (stranger := second[t, z] & ~of_right[t, z]).any():
-            wall &= ~_nearer_to(stranger, is_lv[t, z])
-        if wall.any() and is_lv[t, z].any():
-            wall &= ~_far_out(wall, is_lv[t, z], right[t, z])
+        if is_lv[t, z].any():
+            from_cavity = ndimage.distance_transform_edt(~is_lv[t, z])
+            if right[t, z].any():
+                wall &= ~_behind(right[t, z], from_cavity)
+            if (stranger := second[t, z] & ~of_right[t, z]).any():
+                wall &= ~_nearer_to(stranger, from_cavity)
+            wall &= ~_far_out(wall, from_cavity, right[t, z])
         kept[t, z][_parts(wall, weight)] = MYO
     for t, z in _pictures(right):
         near = _near(right[t, z], kept[t, z] > 0, apart)
@@ -123,12 +124,11 @@ def _pictures(body: NDArray[np.bool_]) -> list[tuple[int, int]]:
 def _second_cavities(seen: NDArray[np.bool_], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Parts of what was seen as LV cavity beside the one that was kept, (t, z, y, x)."""
     second = np.zeros(seen.shape, bool)
-    for t, z in _pictures(seen & ~kept):
-        if kept[t, z].any():
-            parts, _ = ndimage.label(seen[t, z] & ~kept[t, z])
-            sizes = np.bincount(parts.ravel())
-            sizes[0] = 0
-            second[t, z] = (sizes >= _LEAST_SECOND * kept[t, z].sum())[parts]
+    for t, z in _pictures(seen & ~kept & kept.any((2, 3), keepdims=True)):
+        parts, _ = ndimage.label(seen[t, z] & ~kept[t, z])
+        sizes = np.bincount(parts.ravel())
+        sizes[0] = 0
+        second[t, z] = (sizes >= _LEAST_SECOND * kept[t, z].sum())[parts]
     return second
 
 
@@ -155,38 +155,35 @@ def _darker_than_blood(
     return dark
 
 
-def _behind(second: NDArray[np.bool_], cavity: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels that lie at a second cavity and farther from the first one than it does.
+def _behind(right: NDArray[np.bool_], from_cavity: NDArray) -> NDArray[np.bool_]:
+    """Pixels that lie at the right ventricle and farther from the left one than it does.
 
-    What lies between both is the wall of the first.
+    What lies between both is the wall of the left.
     """
-    from_cavity = ndimage.distance_transform_edt(~cavity)
-    from_second, nearest = ndimage.distance_transform_edt(~second, return_indices=True)
-    return (from_second < from_cavity) & (from_cavity > from_cavity[tuple(nearest)])
+    from_right, nearest = ndimage.distance_transform_edt(~right, return_indices=True)
+    return (from_right < from_cavity) & (from_cavity > from_cavity[tuple(nearest)])
 
 
-def _nearer_to(stranger: NDArray[np.bool_], cavity: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _nearer_to(stranger: NDArray[np.bool_], from_cavity: NDArray) -> NDArray[np.bool_]:
     """Pixels much nearer to what does not belong to the heart than to the cavity.
 
     Between both lies the wall of the ventricle, and fat, and a wall of the other.
     """
-    distance = ndimage.distance_transform_edt
-    return distance(~stranger) < _MUCH_NEARER * distance(~cavity)
+    return ndimage.distance_transform_edt(~stranger) < _MUCH_NEARER * from_cavity
 
 
 def _far_out(
-    wall: NDArray[np.bool_], cavity: NDArray[np.bool_], right: NDArray[np.bool_]
+    wall: NDArray[np.bool_], from_cavity: NDArray, right: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Pieces of a wall more than twice as far from the cavity as its outer border usually is.
 
     Walls of readers reach 1.8 times as far. A septum that touches the right
     ventricle may be as thick as it is.
     """
-    distance = ndimage.distance_transform_edt(~cavity)
-    border = wall & ndimage.binary_dilation(~(wall | cavity))
+    border = wall & ndimage.binary_dilation(~wall & (from_cavity > 0))
     if not border.any():
         return border
-    pieces, _ = ndimage.label(wall & (distance > _FAR_OUT * np.median(distance[border])))
+    pieces, _ = ndimage.label(wall & (from_cavity > _FAR_OUT * np.median(from_cavity[border])))
     septal = pieces[ndimage.binary_dilation(right)]
     return (pieces > 0) & ~np.isin(pieces, septal[septal > 0])
 
